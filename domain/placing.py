@@ -101,7 +101,7 @@ def late(report: Data, job: Placing, at: datetime | None, *, is_allowed: bool) -
 def _may_be_placed(found: Late, job: Placing) -> bool:
     """Whether the report may have happened before a recorded event, after the job was created."""
     event, at, last = found.event, found.at, job.last_effect
-    if event not in EVALUATION:  # Nobody can tell what it means.
+    if event not in EVALUATION:  # An unknown event.
         return False
     enters = leads_to(event) is not None
     if last is None or job.create_time is None or not job.create_time <= at <= last:

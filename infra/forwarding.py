@@ -46,7 +46,7 @@ def to_self(
 
 
 def of_self(method: Method) -> Method:
-    """The method, as help() shows it: `self` stands for the function's first parameter."""
+    """The method, as help() shows it: `self` replaces the function's first parameter."""
     signature = inspect.signature(method)
     replaced, *rest = signature.parameters.values()
     method.__doc__ = re.sub(rf"\n +{replaced.name}: .*", "", method.__doc__ or "")

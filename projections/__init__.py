@@ -1,1 +1,1 @@
-"""Projections: rows derived from events. One folder each, with SQL beside the Python that loads it."""
+"""Projections: rows derived from events. One folder each, with its SQL and the Python that loads it."""

@@ -1,4 +1,4 @@
-"""The digests in events of evaluation runs, over the rows that are stored beside the events.
+"""The digests in events of evaluation runs, over rows that are stored apart from the events.
 
 These encodings never change: the digest in an event must be reproducible.
 """

@@ -20,7 +20,7 @@ binary COPY format, so any client can read leaves from the table.
 
 The commitment is SHA-256(salt || data), where data is the event's data as it is stored. Each event
 has its own salt of 32 bytes: the salts of 256 leaves are the output of SHAKE256(key), and the key
-is 32 random bytes, stored beside the tree. So the data cannot be guessed from a leaf.
+is 32 random bytes, stored with the tree. So the data cannot be guessed from a leaf.
 
 This encoding never changes; a new one would have another first byte.
 """

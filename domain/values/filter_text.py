@@ -1,7 +1,7 @@
 r"""Strings in filters: their escapes and wildcards.
 
 In a string `\n`, `\r`, `\t` and `\u` with four hex digits are as in JSON, and a backslash before
-any other character makes it stand for itself: `"\*"` is an asterisk, and no wildcard.
+any other character makes it literal: `"\*"` is an asterisk, and no wildcard.
 """
 
 import re

@@ -13,7 +13,7 @@ letter or digit at both ends, 63 at most; or empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -55,13 +55,7 @@ def parse_labels(labels: Mapping[str, str]) -> dict[str, str]:
     Raises:
         InvalidFieldError: A key or value is not valid, or there are more than 64.
     """
-    _check_count(labels)
-    for key, value in labels.items():
-        if not is_key(key):
-            raise InvalidFieldError("labels", f"{shown(key)} is not a label's key: {KEYS}")
-        if not is_value(value):
-            raise InvalidFieldError("labels", f"{shown(value)} is not a value for {key}: {VALUES}")
-    return dict(labels)
+    return _checked(labels, is_key, is_value, (KEYS, VALUES))
 
 
 def parse_pair(text: str) -> tuple[str, str]:
@@ -94,13 +88,23 @@ def parse_google_labels(labels: Mapping[str, str]) -> dict[str, str]:
     Raises:
         InvalidFieldError: A key or value is not valid, or there are more than 64.
     """
+    return _checked(labels, _is_google_key, _is_google_text, (GOOGLE_KEYS, GOOGLE_VALUES))
+
+
+def _checked(
+    labels: Mapping[str, str],
+    is_key: Callable[[str], bool],
+    is_value: Callable[[str], bool],
+    rules: tuple[str, str],
+) -> dict[str, str]:
     _check_count(labels)
     for key, value in labels.items():
-        if not _is_google_key(key):
-            raise InvalidFieldError("labels", f"{shown(key)} is not a label's key: {GOOGLE_KEYS}")
-        if not _is_google_text(value):
-            why = f"{shown(value)} is not a value for {key}: {GOOGLE_VALUES}"
-            raise InvalidFieldError("labels", why)
+        if not is_key(key):
+            raise InvalidFieldError("labels", f"{shown(key)} is not a label's key: {rules[0]}")
+        if not is_value(value):
+            raise InvalidFieldError(
+                "labels", f"{shown(value)} is not a value for {key}: {rules[1]}"
+            )
     return dict(labels)
 
 

@@ -178,7 +178,7 @@ def _stored(text: str) -> str:
     """Returns the text with replacements for the characters that cannot be stored."""
     if not _UNSTORABLE.search(text):
         return text
-    # Two halves that stand beside each other are a character after all.
+    # Two adjacent surrogates make one character.
     joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return joined.replace("\0", NUL_SYMBOL)
 

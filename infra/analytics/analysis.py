@@ -1,25 +1,17 @@
-"""The statistics over many jobs, and their queries, each in one snapshot."""
+"""Computes statistics over many jobs, each in one snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, LiteralString, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.states import (
-    ANY,
-    EXECUTING,
-    LIVE,
-    TERMINAL,
-    UNSUCCESSFUL,
-    WAITING,
-    JobState,
-    state_after,
-)
+from jobledger.domain.states import LIVE, JobState
 from jobledger.domain.values.filters import All, Filter, parse_field, parse_filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.analytics import buckets
+from jobledger.infra.analytics.statistics import ATTEMPTS, REPORTS, Kind
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.filter_sql import Rendering
@@ -29,85 +21,11 @@ from psycopg.sql import SQL, Composable, Literal
 READ_POSITION: Final = sql.load(__package__, "read_position")
 COUNT_GROUPS: Final = sql.template(__package__, "count_groups")
 OF_JOBS: Final = sql.template(__package__, "of_jobs")
-THROUGHPUT: Final = sql.template(__package__, "throughput")
-DURATIONS: Final = sql.template(__package__, "durations")
-FAILURES: Final = sql.template(__package__, "failures")
-CONCURRENCY: Final = sql.template(__package__, "concurrency")
-ATTEMPTS: Final = sql.template(__package__, "attempts")
-REPORTERS: Final = sql.template(__package__, "reporters")
 
 DEFAULT_MESSAGES: Final = 20
 """Error messages in a report of failures by default."""
-TOLERANCE_SECONDS: Final = 1.0
-"""Seconds that a reporter's clock may run ahead or jump back without being flagged."""
 MAX_CELLS: Final = 100_000
 """Buckets times groups in one report."""
-MAX_REPORTERS: Final = 1_000
-DELETED_STATE: Final = 0
-"""The number of a deleted job's state in `intervals`."""
-
-
-class Kind(NamedTuple):
-    """One kind of statistic: its statement, and its columns after the time and the group."""
-
-    statement: SQL
-    columns: tuple[str, ...]
-    parameters: dict[str, Any] = {}
-    bucketed: bool = True
-    by_state: LiteralString | None = None
-    """The column of `--by state` in SQL; None if each row has it anyway, or there is only one state."""
-
-
-SECONDS: Final = ("count", "p50Seconds", "p90Seconds", "p99Seconds")
-ENDINGS: Final = {
-    "succeeded": JobState.SUCCEEDED,
-    "partiallySucceeded": JobState.PARTIALLY_SUCCEEDED,
-    "failed": JobState.FAILED,
-    "cancelled": JobState.CANCELLED,
-    "expired": JobState.EXPIRED,
-}
-"""The columns of throughput, and the state whose entries each counts."""
-CLOCK: Final = (
-    "actor", "worker", "count", "lastTime", "p50Seconds", "leastSeconds", "trendSecondsPerDay",
-    "aheadSeconds", "backSeconds", "flag",
-)  # fmt: skip
-REPORTS: Final[dict[str, Kind]] = {
-    "throughput": Kind(THROUGHPUT, ("ended", *ENDINGS), {"ended": sorted(TERMINAL), **ENDINGS}),
-    "queue-time": Kind(
-        DURATIONS, SECONDS, {"within": sorted(WAITING), "into": [state_after("Started")]}
-    ),
-    "run-time": Kind(
-        DURATIONS,
-        SECONDS,
-        {"within": sorted(EXECUTING), "into": [DELETED_STATE, *sorted(ANY - EXECUTING)]},
-        by_state="state_name(i.occurred_state)",
-    ),
-    "failures": Kind(
-        FAILURES,
-        ("state", "message", "count", "lastTime", "example"),
-        {"unsuccessful": sorted(UNSUCCESSFUL)},
-        bucketed=False,
-    ),
-    "concurrency": Kind(CONCURRENCY, ("jobs",), by_state="state_name(change.state)"),
-    "attempts": Kind(ATTEMPTS, ("attempts", "state", "jobs"), bucketed=False),
-    "reporters": Kind(
-        REPORTERS, CLOCK, {"tolerance": TOLERANCE_SECONDS, "top": MAX_REPORTERS}, bucketed=False
-    ),
-}
-"""On the occurred clock, deleted jobs included; times are where buckets begin (UTC).
-
-throughput: jobs that ended (each time: a job retried ends again), by how.
-queue-time: seconds from QUEUED or PENDING (created, retried, resumed) until RUNNING, of the waits
-that led there, by when it began to run.
-run-time: seconds in RUNNING and UPDATING without a break, by when it left them for another state.
-failures: error messages of jobs that FAILED or EXPIRED, the most frequent first.
-concurrency: jobs in a state (RUNNING) at just the instants buckets begin at.
-attempts: how many attempts the jobs that ended took, and how they stand.
-reporters: the clock of each actor and worker: the offset of its reports, which is the time they were
-recorded less the time they occurred (a delay, and the difference of the clocks), its change in a day,
-how far the clock ran ahead of the server's, how far a report occurred before one that was recorded
-earlier, and a flag where either is a second or more.
-"""
 
 
 class Analysis(NamedTuple):
@@ -179,7 +97,7 @@ def report(
 ) -> Analysis:
     """Computes a statistic over many jobs, in valid time; deleted jobs count.
 
-    The module's `REPORTS` describes each statistic and its columns.
+    `statistics.REPORTS` describes each statistic and its columns.
 
     Args:
         reader: The ledger to read.

@@ -16,7 +16,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.analytics.analysis import Analysis, Question, answer
 from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.proof.audit.audit import hold
+from jobledger.infra.proof.audit.audit import require_intact
 from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.proof.signing.signer import read_kept
@@ -116,7 +116,7 @@ def verify_certified(
     certified = _read(file)
     checkpoint = open_checkpoint(certified.note, keys)
     with reader.connection() as connection:
-        hold(connection, checkpoint, "the report's checkpoint", progress)
+        require_intact(connection, checkpoint, "the report's checkpoint", progress)
     size = checkpoint.size
     again = _compute(reader, certified.question, size, certified.time, shape, progress)
     if canonical.encode(again) != canonical.encode(certified.report):
@@ -130,7 +130,7 @@ def _compute(
     asked = question.parsed()
     with reader.connection() as connection, folded(connection, PROJECTIONS, size, progress):
         report = answer(connection, question, asked, Moment(size, now, Clock.OCCURRED))
-    # As it stands in a file.
+    # As a file has it.
     read: JsonObject = canonical.decode(canonical.encode(shape(report)))
     return read
 

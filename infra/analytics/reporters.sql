@@ -4,13 +4,13 @@
 -- window, or on both sides of it. group and of_jobs are rendered.
 WITH reported AS (
     SELECT {group} AS group_, i.position, i.recorded_time, i.occurred_time, coalesce(i.actor, '') AS actor,
-           coalesce(said.worker, '') AS worker,
+           coalesce(event_data.worker, '') AS worker,
            extract(epoch FROM i.recorded_time - i.occurred_time)::double precision AS seconds
     FROM events AS i {of_jobs},
          -- Canonical JSON has one form of each key, so most data need not be parsed.
          LATERAL (SELECT CASE WHEN position('"worker":'::bytea IN i.data) > 0 AND i.schema > 0 THEN read_json(i.data) END AS data) AS read,
          LATERAL (SELECT CASE WHEN i.type = 'Contradicted' THEN read.data -> 'data' ELSE read.data END -> 'worker' AS worker) AS field,
-         LATERAL (SELECT CASE json_typeof(field.worker) WHEN 'string' THEN field.worker #>> '{{}}' END AS worker) AS said
+         LATERAL (SELECT CASE json_typeof(field.worker) WHEN 'string' THEN field.worker #>> '{{}}' END AS worker) AS event_data
     WHERE i.schema > 0 AND i.position <= %(position)s
       AND greatest(i.occurred_time, i.recorded_time) >= %(begin)s
       AND least(i.occurred_time, i.recorded_time) < %(end)s

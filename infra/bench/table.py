@@ -10,9 +10,7 @@ Row = Mapping[str, Any]
 HEADINGS: Final = (
     "id", "measure", "value", "CPU", "beside", "value", "CPU", "ratio", "spread", "must", "aim", "met",
 )  # fmt: skip
-MARKDOWN: Final = (
-    "| measure | ledger | beside it | | ratio | spread |\n| --- | ---: | --- | ---: | ---: | ---: |"
-)
+MARKDOWN: Final = "| measure | Job Ledger | compared with | its figure | ratio | spread |\n| --- | ---: | --- | ---: | ---: | ---: |"
 NOTED: Final = 0.05
 """A ratio that changed by less is not called changed."""
 
@@ -68,7 +66,7 @@ def ratio_text(row: Row) -> str:
 
 
 def spread(row: Row) -> str:
-    """The smallest and the largest ratio, or value where nothing stands beside it."""
+    """The smallest and the largest ratio, or value if there is nothing to compare it with."""
     return f"{_short(row['low'])} to {_short(row['high'])}" if "low" in row else ""
 
 

@@ -11,7 +11,7 @@ from jobledger.infra.cli.lazy import LazyGroup
 app = typer.Typer(
     name="jobledger",
     cls=LazyGroup,
-    help="A ledger that never forgets what happened to a job.",
+    help="Record what happens to jobs, and ask for it at any later time.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -29,43 +29,49 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+Dsn = Annotated[
+    str | None,
+    typer.Option(help="libpq's connection string; default: JOBLEDGER_DSN, or the embedded server."),
+]
+LedgerName = Annotated[
+    str | None, typer.Option(help="The ledger's name; default: JOBLEDGER_LEDGER.")
+]
+Project = Annotated[
+    str | None, typer.Option(help="The project of jobs named by id; default: JOBLEDGER_PROJECT.")
+]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="Ask this server instead of the database, or JOBLEDGER_SERVER."
+    ),
+]
+Token = Annotated[
+    str | None, typer.Option(help="The token to ask it with; better JOBLEDGER_TOKEN.")
+]
+Local = Annotated[
+    bool,
+    typer.Option("--local", help="Show times in tables in the zone of TZ, or of this machine."),
+]
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+]
+
+
 @app.callback()
-def which(
+def read_shared_options(
     context: typer.Context,
-    dsn: Annotated[
-        str | None,
-        typer.Option(
-            help="libpq's connection string; default: JOBLEDGER_DSN, or the embedded server."
-        ),
-    ] = None,
-    ledger: Annotated[
-        str | None, typer.Option(help="The ledger's name; default: JOBLEDGER_LEDGER.")
-    ] = None,
-    project: Annotated[
-        str | None,
-        typer.Option(help="The project of jobs named by id; default: JOBLEDGER_PROJECT."),
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Ask this server instead of the database, or JOBLEDGER_SERVER."
-        ),
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(help="The token to ask it with; better JOBLEDGER_TOKEN.")
-    ] = None,
-    local: Annotated[
-        bool,
-        typer.Option("--local", help="Show times in tables in the zone of TZ, or of this machine."),
-    ] = False,
-    version: Annotated[  # noqa: ARG001 - its callback ends the program
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
+    dsn: Dsn = None,
+    ledger: LedgerName = None,
+    project: Project = None,
+    server: ServerUrl = None,
+    token: Token = None,
+    local: Local = False,
+    version: Version = False,  # noqa: ARG001 - its callback ends the program
 ) -> None:
-    """Reads the options that stand before or after any command."""
+    """Reads the options that can be given before or after any command."""
     if context.invoked_subcommand == "run":
         # It starts the command before it reads settings, which may be wrong.
         from jobledger.infra.cli.given import Given
@@ -86,9 +92,9 @@ def which(
 
 
 def main() -> None:
-    """Runs the command line; errors end it with one sentence and the exit code of their kind."""
+    """Runs the command line; an error ends it with one sentence and the error's exit code."""
     try:
-        app(_shared_first(_asking_help(sys.argv[1:])), prog_name="jobledger")
+        app(_shared_first(_help_and_version(sys.argv[1:])), prog_name="jobledger")
     except LedgerError as error:
         from jobledger.infra.cli.exit_codes import exit_code
 
@@ -102,7 +108,7 @@ def main() -> None:
 
 
 def _fail_of_postgres(error: Any) -> Never:
-    """PostgreSQL's error as the ledger's, where it has a kind there."""
+    """Ends with the ledger's error for an error of PostgreSQL's, if it has one."""
     from jobledger.infra.cli.exit_codes import NO, exit_code
     from jobledger.infra.postgres.connections import translated
 
@@ -122,7 +128,7 @@ def _fail(why: str, code: int) -> Never:
     sys.exit(code)
 
 
-def _asking_help(arguments: Sequence[str]) -> list[str]:
+def _help_and_version(arguments: Sequence[str]) -> list[str]:
     """`help COMMAND` as `COMMAND --help`, and `version` as `--version`."""
     match list(arguments):
         case ["help", *command]:
@@ -133,7 +139,7 @@ def _asking_help(arguments: Sequence[str]) -> list[str]:
 
 
 def _shared_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the shared options first, wherever they stood before `--`."""
+    """The arguments with the shared options first, wherever they were before `--`."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     first: list[str] = []
     rest: list[str] = []

@@ -1,6 +1,6 @@
 """The table of commands: the name of each, where its function is, and its help in one paragraph.
 
-The help stands here too, so that `jobledger --help` lists all commands without importing any.
+The help is here too, so that `jobledger --help` lists all commands without importing any.
 """
 
 from importlib import import_module
@@ -63,7 +63,7 @@ verify-receipt | cli.proof.receipts:verify_receipt   | Verify a receipt without 
 witness        | cli.proof.witness:witness           | Serve a witness, which cosigns checkpoints of logs that only grew (C2SP tlog-witness); needs no database.
 erase          | cli.data.forget:erase               | Erase all personal data of a subject permanently; all proofs stay valid.
 prune          | cli.data.forget:prune               | Export old jobs and delete them from the ledger; the log records that, and proofs stay valid.
-retention      | cli.data.retention:retention        | List, set, drop and apply rules of how long jobs are kept.
+retention      | cli.data.retention:retention        | List, set, drop and apply rules for how long jobs are kept.
 hold           | cli.data.retention:hold             | Place a legal hold on a job, or pin it: nobody can prune it until that is released.
 release        | cli.data.retention:release          | Release a job's legal hold, or its pin.
 serve          | cli.server.serve:serve              | Serve the ledger over HTTP: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
@@ -73,8 +73,8 @@ evaluations    | cli.evaluation.evaluate:evaluations | Show the results of an ev
 bench          | bench.command:bench                 | Measure the ledger and its peers on this machine.
 attach         | cli.sources.attaching:attach         | Follow another system's PostgreSQL database: jobledger attach DSN --as airflow.
 follow         | cli.sources.following:follow        | Follow a Kubernetes cluster: its Jobs, Pods and Events.
-detach         | cli.sources.attaching:detach         | Follow a database no more: remove the slot and the publication from it.
-import         | cli.sources.importing:importing     | Import histories from elsewhere: jobledger import MAPPING FILE, or an EXPORT of a ledger.
+detach         | cli.sources.attaching:detach         | Stop following a database: remove the slot and the publication from it.
+import         | cli.sources.importing:importing     | Import histories of another system or ledger: jobledger import MAPPING FILE, or EXPORT.
 log            | cli.proof.log:log                   | Manage the log over all events: its name, keys and checkpoints.
 token          | cli.server.tokens:token             | Manage the server's access tokens.
 label          | cli.evaluation.label:label          | Set labels of a job (label NAME K=V), or answer the labeling tasks of evaluation jobs.

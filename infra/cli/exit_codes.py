@@ -1,4 +1,4 @@
-"""The exit code of each kind of error; of errors that stand in no table, of the kind they are derived from."""
+"""The exit code of each kind of error; an error that is in no table has the code of its base class."""
 
 from __future__ import annotations
 

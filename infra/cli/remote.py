@@ -1,4 +1,4 @@
-"""The ledger behind `--server`: a client with what commands use of a ledger beside its verbs and reads."""
+"""The ledger behind `--server`: a client with the parts of a ledger that commands use."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar, Unpack

@@ -57,7 +57,7 @@ def fields_table(fields: Mapping[str, Any]) -> Table:
 
 
 def events_table(events: Iterable[RecordedEvent]) -> Table:
-    """The events, one a line; contradicted reports stand out."""
+    """The events, one a line; contradicted reports are highlighted."""
     table = Table(box=None)
     for column in (
         "v",

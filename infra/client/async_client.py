@@ -7,7 +7,6 @@ from typing import Any, Self, TypeVar, Unpack
 import httpx
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
-from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
@@ -24,12 +23,11 @@ from jobledger.infra.client.client import (
     Results,
     Rules,
     headers_of,
-    pause_before,
-    unavailable,
 )
 from jobledger.infra.client.exchanges import Exchange, Given
 from jobledger.infra.client.feed import Decoder
-from jobledger.infra.client.refusals import OK, RETRIED, error_of
+from jobledger.infra.client.refusals import OK
+from jobledger.infra.client.retrying import Tries, refusal, unavailable
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded
@@ -220,25 +218,24 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
                 yield event
 
     async def _follow(self, after: int) -> AsyncIterator[RecordedEvent]:
-        attempt = 0
+        tries = Tries(self._retries)
         while True:
             retry_after = None
             try:
                 async with self._stream(after) as answer:
                     retry_after = answer.headers.get("retry-after")
                     if answer.status_code != OK:
-                        self._check(answer.status_code, await answer.aread())
+                        refusal(answer.status_code, await answer.aread())
                     decoder = Decoder()
                     async for line in answer.aiter_lines():
                         event = decoder.read(line)
                         if event is not None:
-                            attempt, after = 0, event.position
+                            tries.reset()
+                            after = event.position
                             yield event
             except httpx.TransportError as error:
-                if attempt >= self._retries:
-                    raise unavailable(error) from error
-            attempt += 1
-            await asyncio.sleep(pause_before(attempt, retry_after))
+                tries.check(unavailable(error))
+            await asyncio.sleep(tries.pause(retry_after))
 
     def _stream(self, after: int) -> Any:
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
@@ -247,33 +244,23 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
             "GET", f"{exchanges.ROOT}/events:stream", params=query, timeout=timeout
         )
 
-    def _check(self, status: int, content: bytes) -> None:
-        """Raises the error of a refusal, unless the request should be retried."""
-        if status not in RETRIED:
-            raise error_of(status, content)
-
     async def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
         return (await self._exchange(exchanges.write(name, make(), about))).job
 
     async def _exchange(self, exchange: Exchange[Answer]) -> Answer:
         """The answer, after as many tries as it takes."""
-        attempt = 0
+        tries = Tries(self._retries)
         while True:
-            retry_after, refusal = None, LedgerError()
+            retry_after = None
             try:
                 answer = await self._http.request(
                     exchange.method, exchange.path, params=exchange.query, json=exchange.body
                 )
             except httpx.TransportError as error:
-                refusal = unavailable(error)
+                tries.check(unavailable(error))
             else:
                 if answer.status_code == OK:
                     return exchange.read(answer.json())
-                refusal = error_of(answer.status_code, answer.content)
-                if answer.status_code not in RETRIED:
-                    raise refusal
+                tries.check(refusal(answer.status_code, answer.content))
                 retry_after = answer.headers.get("retry-after")
-            if attempt >= self._retries:
-                raise refusal
-            attempt += 1
-            await asyncio.sleep(pause_before(attempt, retry_after))
+            await asyncio.sleep(tries.pause(retry_after))

@@ -1,23 +1,20 @@
 """The client for threads."""
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import Any, Final, Self, TypeVar, Unpack
 
 import httpx
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
-from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.client import exchanges
 from jobledger.infra.client.exchanges import Exchange, Given
 from jobledger.infra.client.feed import Decoder
-from jobledger.infra.client.refusals import OK, RETRIED, error_of
-from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.client.refusals import OK
+from jobledger.infra.client.retrying import Tries, refusal, unavailable
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
 from jobledger.infra.eventstore.write_path import Recorded
@@ -33,22 +30,11 @@ Results = list[JsonObject]
 Holds = list[Hold]
 Rules = list[RetentionRule]
 RETRIES: Final = 5
-FIRST_PAUSE_SECONDS: Final = 0.1
-MAX_PAUSE_SECONDS: Final = 5.0
 TIMEOUT_SECONDS: Final = 40.0
 """Longer than a server's deadline, so that the server's own error arrives first."""
 SILENCE_SECONDS: Final = 60.0
 """A stream sends a keep-alive every 15 seconds."""
 EVENTS_PAGE: Final = 1_000
-
-
-def pause_before(attempt: int, retry_after: str | None) -> float:
-    """Seconds to wait before that attempt, from 1: as long as the server asks, else longer each time."""
-    with suppress(TypeError, ValueError):
-        return min(float(retry_after or ""), MAX_PAUSE_SECONDS)
-    longest = min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), MAX_PAUSE_SECONDS)
-    spread: float = random.uniform(0.5, 1)  # noqa: S311  so that many do not come at once
-    return longest * spread
 
 
 def headers_of(token: str | None) -> dict[str, str]:
@@ -227,7 +213,7 @@ class Client(Verbs[Job]):
         return self._exchange(exchanges.tree(name, as_of, clock))
 
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
-        """As Ledger.events: none missing and none twice, also where the connection breaks off."""
+        """As Ledger.events: none missing and none twice, even if the connection breaks."""
         while True:
             events, last = self._exchange(exchanges.events(after, EVENTS_PAGE))
             yield from events
@@ -238,25 +224,24 @@ class Client(Verbs[Job]):
             yield from self._follow(after)
 
     def _follow(self, after: int) -> Iterator[RecordedEvent]:
-        attempt = 0
+        tries = Tries(self._retries)
         while True:
             retry_after = None
             try:
                 with self._stream(after) as answer:
                     retry_after = answer.headers.get("retry-after")
                     if answer.status_code != OK:
-                        self._check(answer.status_code, answer.read())
+                        refusal(answer.status_code, answer.read())
                     decoder = Decoder()
                     for line in answer.iter_lines():
                         event = decoder.read(line)
                         if event is not None:
-                            attempt, after = 0, event.position
+                            tries.reset()
+                            after = event.position
                             yield event
             except httpx.TransportError as error:
-                if attempt >= self._retries:
-                    raise unavailable(error) from error
-            attempt += 1
-            time.sleep(pause_before(attempt, retry_after))
+                tries.check(unavailable(error))
+            time.sleep(tries.pause(retry_after))
 
     def _stream(self, after: int) -> Any:
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
@@ -265,40 +250,23 @@ class Client(Verbs[Job]):
             "GET", f"{exchanges.ROOT}/events:stream", params=query, timeout=timeout
         )
 
-    def _check(self, status: int, content: bytes) -> None:
-        """Raises the error of a refusal, unless the request should be retried."""
-        if status not in RETRIED:
-            raise error_of(status, content)
-
     def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
         return self._exchange(exchanges.write(name, make(), about)).job
 
     def _exchange(self, exchange: Exchange[Answer]) -> Answer:
         """The answer, after as many tries as it takes."""
-        attempt = 0
+        tries = Tries(self._retries)
         while True:
-            retry_after, refusal = None, LedgerError()
+            retry_after = None
             try:
                 answer = self._http.request(
                     exchange.method, exchange.path, params=exchange.query, json=exchange.body
                 )
             except httpx.TransportError as error:
-                refusal = unavailable(error)
+                tries.check(unavailable(error))
             else:
                 if answer.status_code == OK:
                     return exchange.read(answer.json())
-                refusal = error_of(answer.status_code, answer.content)
-                if answer.status_code not in RETRIED:
-                    raise refusal
+                tries.check(refusal(answer.status_code, answer.content))
                 retry_after = answer.headers.get("retry-after")
-            if attempt >= self._retries:
-                raise refusal
-            attempt += 1
-            time.sleep(pause_before(attempt, retry_after))
-
-
-def unavailable(error: httpx.TransportError) -> LedgerUnavailableError:
-    """The error of a request that got no answer."""
-    return LedgerUnavailableError(
-        f"the ledger's server gave no answer: {error or type(error).__name__}"
-    )
+            time.sleep(tries.pause(retry_after))

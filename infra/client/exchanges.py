@@ -89,7 +89,10 @@ def reports(items: Iterable[JsonObject]) -> Exchange[list[JsonObject]]:
     """Reports by the batch, each with a request id of its own; what came of each, in their order."""
     given = [{"requestId": str(uuid4()), **item} for item in items]
     return Exchange(
-        "POST", f"{ROOT}/reports:batch", lambda said: list(said["results"]), body={"reports": given}
+        "POST",
+        f"{ROOT}/reports:batch",
+        lambda answer: list(answer["results"]),
+        body={"reports": given},
     )
 
 
@@ -170,7 +173,7 @@ def history(name: str, after: int) -> Exchange[tuple[list[RecordedEvent], int | 
     """Events of a job after a version, and the version to go on after if there are more."""
     path = f"{ROOT}/{quote(parse_name(name))}/events"
     return Exchange(
-        "GET", path, lambda said: (parsing.events_of(said), said.get("nextAfter")), {"after": str(after)}
+        "GET", path, lambda answer: (parsing.events_of(answer), answer.get("nextAfter")), {"after": str(after)}
     )  # fmt: skip
 
 
@@ -178,7 +181,7 @@ def tree(name: str, as_of: Given, clock: Clock | str | None) -> Exchange[Tree]:
     """A job with the jobs below it."""
     asked = job(name, as_of, clock)
     return Exchange(
-        "GET", f"{asked.path}:tree", lambda said: parsing.tree_of(said["tree"]), asked.query
+        "GET", f"{asked.path}:tree", lambda answer: parsing.tree_of(answer["tree"]), asked.query
     )
 
 
@@ -186,7 +189,10 @@ def events(after: int, size: int) -> Exchange[tuple[list[RecordedEvent], int]]:
     """Events of the feed after a position, and the last position that was looked at."""
     query = {"after": str(after), "pageSize": str(size)}
     return Exchange(
-        "GET", f"{ROOT}/events", lambda said: (parsing.events_of(said), said["lastPosition"]), query
+        "GET",
+        f"{ROOT}/events",
+        lambda answer: (parsing.events_of(answer), answer["lastPosition"]),
+        query,
     )
 
 

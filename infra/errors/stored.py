@@ -95,5 +95,5 @@ class JobHeldError(LedgerError):
         self.others = others
         more = f", and {others} more jobs are held" if others else ""
         super().__init__(
-            f"{name} is {how}{more}; nothing was pruned: release it, or leave held jobs out (--skip-held)"
+            f"{name} has been {how}{more}; nothing was pruned: release it, or leave held jobs out (--skip-held)"
         )

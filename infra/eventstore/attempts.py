@@ -13,7 +13,7 @@ def with_attempt(data: Data, about: About) -> tuple[Data, About]:
 
     Args:
         data: The data.
-        about: What the caller gave beside the data.
+        about: The caller's other arguments.
 
     Returns:
         The data with both fields, where given, and the rest of `about`.

@@ -15,7 +15,7 @@ from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.privacy.envelope import NotEncryptedError
 
 BATCH_EVENTS: Final = 5_000
-"""Reports in one transaction, beside those that make jobs, if they are not too large."""
+"""Reports in one transaction, in addition to those that create jobs, if they are not too large."""
 Reported = ObservedEvent | PlainEvent | Introduction
 Outcomes = Iterator[tuple[Reported, Observed]]
 

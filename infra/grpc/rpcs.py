@@ -102,8 +102,8 @@ def _transport(package: str, service: str) -> type:
 def _types(service: str, stub: property) -> Types | None:
     """Returns an RPC's message types, from the annotation `Callable[[Request], Response | Awaitable[Response]]` of its transport."""
     match get_args(get_type_hints(stub.fget).get("return")):
-        case [[asked], said] if issubclass(asked, proto.Message):
-            return Types(service, _raw(asked), _raw(get_args(said)[0]))
+        case [[asked], answered] if issubclass(asked, proto.Message):
+            return Types(service, _raw(asked), _raw(get_args(answered)[0]))
     return None
 
 

@@ -28,8 +28,8 @@ from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 ENDED_VALID_TIME: Final = sql.load(__package__, "ended_valid_time")
 ENDED_TRANSACTION_TIME: Final = sql.load(__package__, "ended_transaction_time")
-JOBS_AS_IT_HAPPENED: Final = sql.template(__package__, "jobs_over_valid_time")
-JOBS_AS_WE_KNEW_IT: Final = sql.template(__package__, "jobs_over_transaction_time")
+JOBS_OVER_VALID_TIME: Final = sql.template(__package__, "jobs_over_valid_time")
+JOBS_OVER_TRANSACTION_TIME: Final = sql.template(__package__, "jobs_over_transaction_time")
 NAMES_OF_PROJECT: Final = sql.template(__package__, "names_of_project")
 CHANGES_IN_WINDOW: Final = sql.load(__package__, "changes_in_window")
 MANY_IN_WINDOW: Final = sql.load(__package__, "many_in_window")
@@ -141,7 +141,7 @@ def _in_valid_time(
             ENDED_VALID_TIME, parameters | _TERMINAL | {"width": coarse}
         ).fetchall()
         return _activity(times, grid, _counted(changes, ended))
-    rows = _of_chosen(connection, JOBS_AS_IT_HAPPENED, chosen, parameters)
+    rows = _of_chosen(connection, JOBS_OVER_VALID_TIME, chosen, parameters)
     return _activity(times, grid, _counted(rows, _entered(rows, grid)))
 
 
@@ -186,7 +186,7 @@ def _in_transaction_time(
             ENDED_TRANSACTION_TIME, parameters | _TERMINAL | {"width": coarse}
         ).fetchall()
         return _activity(times, grid, _counted(changes, ended))
-    rows = _of_chosen(connection, JOBS_AS_WE_KNEW_IT, chosen, parameters)
+    rows = _of_chosen(connection, JOBS_OVER_TRANSACTION_TIME, chosen, parameters)
     return _activity(times, grid, _counted(rows, _entered(rows, grid)))
 
 

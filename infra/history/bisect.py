@@ -59,7 +59,7 @@ def bisect_job(
     """Finds the first moment between two, inclusive, at which the filter matched the job.
 
     Each event is checked, so a condition that was true only for a while is found too. For n events
-    this takes as long as folding n * n / 2 events, and n times longer for an ever() beside other
+    this takes as long as folding n * n / 2 events, and n times longer for an ever() together with other
     terms that needs more than states and error codes.
 
     Args:

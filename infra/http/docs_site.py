@@ -22,7 +22,7 @@ SCRIPTS_AND_STYLES: Final = (
     " img-src 'self' data:; connect-src 'self'; worker-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The site's pages run scripts that stand in them, for search and colours; nothing may come from elsewhere."""
+"""The site's pages run inline scripts, for search and colours; nothing may be loaded from elsewhere."""
 
 
 class SiteFiles(StaticFiles):

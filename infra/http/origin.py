@@ -24,7 +24,7 @@ class Hosts:
     """The names that a server goes by."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        """`names` are hosts beside the loopback ones, without a port."""
+        """`names` are hosts in addition to the loopback ones, without a port."""
         self._names = frozenset(name.lower() for name in names)
         self._known: dict[bytes, bool] = {}
 

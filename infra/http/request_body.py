@@ -145,7 +145,7 @@ def accept_body(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> No
         if wanted not in OVERRIDDEN:
             raise InvalidFieldError(
                 "X-HTTP-Method-Override",
-                f"{wanted[:40]!r} is not supported; a POST can stand for GET",
+                f"{wanted[:40]!r} is not supported; a POST can be sent instead of a GET",
             )
         scope["method"] = wanted
         if wanted == "GET":

@@ -4,7 +4,7 @@ A file in the folder `plugins` of Airflow needs one line:
 
     from jobledger.infra.plugins.airflow import JobLedgerPlugin
 
-The names and attempts are those of `jobledger attach --as airflow`. Listeners are not told of marks by
+The names and attempts are those of `jobledger attach --as airflow`. Listeners are not notified of marks by
 hand, clears, and tasks that are skipped before they start; `attach` is.
 """
 
@@ -73,7 +73,7 @@ class AirflowListener:
         """A process of Airflow ends."""
         self.recorder.flush(FLUSH_SECONDS)
 
-    def _run(self, run: Any, type_: str, time: datetime | None, **said: Any) -> None:
+    def _run(self, run: Any, type_: str, time: datetime | None, **data: Any) -> None:
         id_, at = f"{run.dag_id}/{run.run_id}", time or datetime.now(UTC)
         trigger = getattr(run, "triggering_user_name", None)
         self.recorder.created(
@@ -88,9 +88,9 @@ class AirflowListener:
             triggered_by=trigger,
         )
         clear = f"clear-{getattr(run, 'clear_number', 0) or 0}"
-        self.recorder.report(id_, type_, at, run_id=clear, actor=trigger, **said)
+        self.recorder.report(id_, type_, at, run_id=clear, actor=trigger, **data)
 
-    def _task(self, task: Any, type_: str, time: datetime | None, **said: Any) -> None:
+    def _task(self, task: Any, type_: str, time: datetime | None, **data: Any) -> None:
         run, at = f"{task.dag_id}/{task.run_id}", time or datetime.now(UTC)
         index = -1 if (given := getattr(task, "map_index", -1)) is None else given
         id_ = f"{run}/{task.task_id}/{index}"
@@ -108,7 +108,7 @@ class AirflowListener:
             parents=[run],
             root=run,
         )
-        self.recorder.report(id_, type_, at, run_id=f"try-{task.try_number}", **said)
+        self.recorder.report(id_, type_, at, run_id=f"try-{task.try_number}", **data)
 
 
 class JobLedgerPlugin(AirflowPlugin):

@@ -57,12 +57,12 @@ class CeleryTasks:
         for name in SIGNALS:
             getattr(signals, name).disconnect(getattr(self, name))
 
-    def before_task_publish(self, **said: Any) -> None:
+    def before_task_publish(self, **signal: Any) -> None:
         """A client sends a task; what a try sends to be tried again begins when a worker has it."""
-        headers, now = said.get("headers") or {}, datetime.now(UTC)
+        headers, now = signal.get("headers") or {}, datetime.now(UTC)
         if (id_ := headers.get("id")) is None or headers.get("retries"):
             return
-        queue = said.get("routing_key")
+        queue = signal.get("routing_key")
         self._created(id_, headers.get("task"), headers, queue, now)
         self.recorder.report(id_, "Queued", now, run_id=_run_id(0), queue=queue)
 
@@ -96,21 +96,21 @@ class CeleryTasks:
         self._ended(request.id, "Succeeded", request.retries, output=output)
 
     def task_failure(
-        self, sender: Any = None, task_id: str = "", exception: Any = None, **said: Any
+        self, sender: Any = None, task_id: str = "", exception: Any = None, **signal: Any
     ) -> None:
         """A try raised an exception, and no other follows."""
-        error = _error(exception, said.get("einfo"))
+        error = _error(exception, signal.get("einfo"))
         self._ended(task_id, "Failed", sender.request.retries, error=error)
 
-    def task_retry(self, request: Any = None, reason: Any = None, **said: Any) -> None:
+    def task_retry(self, request: Any = None, reason: Any = None, **signal: Any) -> None:
         """A try raised an exception, and another follows."""
         cause = getattr(reason, "exc", None) or reason
-        self._ended(request.id, "Failed", request.retries, error=_error(cause, said.get("einfo")))
+        self._ended(request.id, "Failed", request.retries, error=_error(cause, signal.get("einfo")))
 
-    def task_revoked(self, request: Any = None, expired: bool = False, **said: Any) -> None:
+    def task_revoked(self, request: Any = None, expired: bool = False, **signal: Any) -> None:
         """It is not to run, or is killed."""
         type_ = "Expired" if expired else "Cancelled"
-        reason = "expired" if expired else "terminated" if said.get("terminated") else "revoked"
+        reason = "expired" if expired else "terminated" if signal.get("terminated") else "revoked"
         self.recorder.report(request.id, type_, datetime.now(UTC), reason=reason)
 
     def worker_process_shutdown(self, **_: Any) -> None:
@@ -137,8 +137,8 @@ class CeleryTasks:
             root=root if root != id_ else None,
         )
 
-    def _ended(self, id_: str, type_: str, retries: int | None, **said: Any) -> None:
-        self.recorder.report(id_, type_, datetime.now(UTC), run_id=_run_id(retries), **said)
+    def _ended(self, id_: str, type_: str, retries: int | None, **data: Any) -> None:
+        self.recorder.report(id_, type_, datetime.now(UTC), run_id=_run_id(retries), **data)
 
 
 def _run_id(retries: int | None) -> str:

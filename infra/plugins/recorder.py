@@ -171,7 +171,7 @@ class Recorder:
         *,
         run_id: str | None = None,
         actor: str | None = None,
-        **said: Any,
+        **data: Any,
     ) -> None:
         """Reports an event of a job; one that was reported before adds nothing.
 
@@ -181,9 +181,9 @@ class Recorder:
             time: When it happened.
             run_id: The framework's id of the attempt.
             actor: Who did it, if not the framework.
-            **said: The event's data; what is None is left out.
+            **data: The event's data; None values are left out.
         """
-        data = {key: value for key, value in said.items() if value is not None}
+        data = {key: value for key, value in data.items() if value is not None}
         if run_id is not None:
             data["runId"] = run_id
         self._put(id_, type_, time, data, actor)

@@ -23,7 +23,7 @@ class PooledConnection(psycopg.Connection[tuple[Any, ...]]):
     used = 0.0
     """When it was last used, on the monotonic clock."""
     polling: select.poll
-    """Tells whether the server said something."""
+    """Finds out whether the server sent something."""
 
 
 class CancellablePool(ConnectionPool[psycopg.Connection[tuple[Any, ...]]]):
@@ -73,7 +73,7 @@ class CancellablePool(ConnectionPool[psycopg.Connection[tuple[Any, ...]]]):
         if connection.made_after != self._losses or connection.closed:
             return False
         if monotonic() - connection.used < FRESH_SECONDS or not connection.polling.poll(0):
-            return True  # The server said nothing since the last answer.
+            return True  # The server sent nothing since the last answer.
         try:
             connection.pgconn.consume_input()  # A notice, the value of a parameter, or the end.
         except psycopg.OperationalError:

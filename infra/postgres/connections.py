@@ -1,4 +1,4 @@
-"""Connections to one ledger, and PostgreSQL's errors said in the ledger's words.
+"""Connections to one ledger, and translation of PostgreSQL's errors.
 
 A ledger named `x` is the schema `ledger_x`; the connection's search_path is all
 that says which ledger a statement means.

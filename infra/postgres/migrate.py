@@ -1,6 +1,6 @@
 """Makes a ledger, or brings one up to date: numbered files, each applied once, under a lock.
 
-A file that has landed never changes; its checksum is kept beside its number, and
+A file that has landed never changes; its checksum is stored with its number, and
 a program that finds other numbers or other checksums refuses to go on.
 """
 

@@ -1,4 +1,4 @@
-"""Who uses the embedded server: each process holds a shared lock on a file beside its data.
+"""Who uses the embedded server: each process holds a shared lock on a file next to its data.
 
 The kernel releases a lock when its process ends in any way, so ended processes do not count as users.
 """
@@ -72,7 +72,7 @@ class ServerUsers:
 
 
 def users_file(data: Path) -> Path:
-    """The file that users hold a lock on; beside the data, for initdb takes an empty folder only."""
+    """The file that users hold a lock on; next to the data, because initdb needs an empty folder."""
     return data.with_name(f"{data.name}.users")
 
 

@@ -1,4 +1,4 @@
-"""Statements live in .sql files beside the module that sends them, and are read once, at import.
+"""Statements are in .sql files next to the module that sends them, and are read once, at import.
 
 A statement with places is a template: `{name}` is a place, `{{` and `}}` are braces, and psycopg's
 `SQL.format` fills it. Values are parameters, `%s` or `%(name)s`, and never fill places.

@@ -72,7 +72,7 @@ class Encrypted(NamedTuple):
 
     @property
     def json(self) -> JsonObject:
-        """Returns it as it stands in the data."""
+        """Returns it as it is stored in the data."""
         return {PERSONAL: self._asdict()}
 
     def decrypt(self, key: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""The method of a ledger that goes on with a log that lost events."""
+"""The method of a ledger that resumes its log after events were lost."""
 
 from jobledger.infra.proof.logged_store import LoggedStore
 from jobledger.infra.proof.resume import LogResumption, resume
@@ -16,7 +16,7 @@ def resume_log(
     Args:
         ledger: The ledger.
         actor: The user who accepts the loss: 1 to 256 printable characters.
-        new_key: Whether a new key of the log is made first, which then signs beside the others.
+        new_key: Whether to make a new key first; all keys sign from then on.
 
     Returns:
         What was lost, and the position of the `Resumed` event.

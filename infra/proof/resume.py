@@ -1,4 +1,4 @@
-"""Goes on with a log that lost its last events: after a failover to an asynchronous replica, or a restored backup.
+"""Resumes a log that lost its last events: after a failover to an asynchronous replica, or a restored backup.
 
 A signed statement names what was lost. It is stored in an event, so that a verification finds it,
 and takes the place of the last signed checkpoint. After a crash, run it again: it makes the
@@ -30,11 +30,11 @@ STREAM: Final = "ledger/resumptions"
 
 
 class LogResumption(NamedTuple):
-    """The result of going on after a loss.
+    """The result of resuming a log after a loss.
 
     Attributes:
         epoch: The number of the part of history that begins now.
-        first: The first position whose event may be gone or another one.
+        first: The first position whose event may be missing or different.
         last: The last such position, which a checkpoint was signed for.
         record: The position of the `Resumed` event.
         statement: The signed statement, for all who hold receipts or checkpoints of the lost events.
@@ -56,13 +56,13 @@ def lost(connection: Connection, settings: Settings) -> Resumption:
 def resume(
     store: Store, settings: Settings, actor: str | None = None, *, new_key: bool = False
 ) -> LogResumption:
-    """Signs that the log goes on without its lost events, and records it.
+    """Signs and records that the log is resumed without its lost events.
 
     Args:
         store: The ledger.
         settings: Where the log's keys are.
         actor: The user who accepts the loss.
-        new_key: Whether a new key of the log is made first, which then signs beside the others.
+        new_key: Whether to make a new key first; all keys sign from then on.
 
     Returns:
         What was lost, and the position of the `Resumed` event.
@@ -108,7 +108,7 @@ class _Resume(LedgerEventWrite):
         self._resumption = resumption
 
     def do(self, _: Connection) -> JsonObject:
-        """Nothing but the record."""
+        """Writes only the record."""
         first, last = self._resumption.positions
         return {
             "epoch": self._resumption.epoch,

@@ -79,7 +79,7 @@ def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -
     old_size = 0 if before is None else before.size
     try:
         exported = _export(connection, folder, old_size, now.size)
-        # Else a machine that stops may keep the checkpoint and lose what it speaks of.
+        # Otherwise a crash could keep the checkpoint and lose the tiles that it covers.
         os.sync()
         _write(folder / CHECKPOINT, str(note).encode())
     except OSError as error:
@@ -91,7 +91,7 @@ def export_tiles(connection: Connection, tree: Tree, folder: Path, note: Note) -
 def read_file(connection: Connection, path: str) -> bytes | None:
     """Returns the content of a file under `tile/`; None if there is no such file."""
     asked = _PATH.fullmatch(path)
-    # The number's groups may have zeros in front of them: only one path names a tile.
+    # Groups of the number may have leading zeros, and only one path names a tile.
     if asked is None or asked[2].startswith("x000/"):
         return None
     level, groups, width = asked.groups()
@@ -216,10 +216,10 @@ def _entry(event: Stored, tile: Tile, place: int, salts: bytes) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     """Replaces a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

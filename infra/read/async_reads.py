@@ -37,7 +37,7 @@ class AsyncReads:
             job = await self._loop_reader.current(parse_name(name))
             if job is not None and job.delete_time is None:
                 return job
-            # Why there is none is found in a thread.
+            # A thread finds out why there is none.
         return await self._loop_reader.run(
             partial(self._reader.get, name, as_of=as_of, clock=clock)
         )
@@ -140,7 +140,7 @@ class AsyncReads:
                 for job in chunk:
                     yield job
         finally:
-            # Not in the ledger's threads: they may be busy, or closed.
+            # The ledger's own threads may be busy, or closed.
             await asyncio.to_thread(jobs.close)
 
     @documented(Reader.read_current)

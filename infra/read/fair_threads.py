@@ -44,7 +44,7 @@ class FairThreads:
         try:
             return await answer
         except asyncio.CancelledError:
-            # Not here: to cancel a query takes a connection of its own.
+            # Done in a thread, because cancelling a query needs a connection of its own.
             with suppress(RuntimeError):
                 self._cancelling.submit(work.abandon)
             raise

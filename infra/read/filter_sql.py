@@ -89,7 +89,7 @@ COLUMNS: Final[dict[str, Column]] = {
     "triggered_by": Column("coalesce(lineage ->> 'triggeredBy', spec ->> 'triggeredBy')", _as_text),
     "display_name": Column("spec ->> 'displayName'", _as_text),
 }
-"""The fields a filter may name, in snake or camel case; beside them `labels.KEY`, `spec.PATH` and `output.PATH`."""
+"""The fields a filter may name, in snake or camel case; also `labels.KEY`, `spec.PATH` and `output.PATH`."""
 
 GOOGLE_LABELS: Final = "google_labels"
 """Labels by the keys and values that Google's APIs show, as domain/values/labels.py maps them."""

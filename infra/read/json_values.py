@@ -20,7 +20,7 @@ from jobledger.domain.values.times import INSTANT, read_instant
 from psycopg.sql import SQL, Composable
 
 NUMBER: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-"""A number as a filter says it."""
+"""A number in a filter."""
 PLAIN_NUMBER: Final = r"^-?[0-9]{1,100}(\.[0-9]{1,100})?$"
 """A text that is one: without an exponent, as that might be an id."""
 BOOLEANS: Final = frozenset({"true", "false"})

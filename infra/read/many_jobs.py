@@ -153,7 +153,9 @@ class ManyJobs:
         if page_size < 0:
             raise InvalidFieldError("page_size", f"{page_size} is negative; give 0 or more")
         if skip < 0 or (skip and page_token):
-            raise InvalidFieldError("skip", f"{skip} is negative, or given beside a page token")
+            raise InvalidFieldError(
+                "skip", f"{skip} is negative, or given together with a page token"
+            )
         size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE)
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:

@@ -32,7 +32,7 @@ READ_PLACE: Final = sql.load(__package__, "read_place")
 BATCH_EVENTS: Final = 20_000
 """The events folded in one transaction."""
 SEARCH_STEP: Final = 8_192
-"""Events after which the signatures of blocks are made in the background: a search reads fewer as they are."""
+"""After so many events, the signatures of blocks are made in the background."""
 STANDBY_WAIT_SECONDS: Final = 5.0
 """How long a reader of a hot standby waits for the primary to fold events, and for their replay."""
 STANDBY_PAUSE_SECONDS: Final = 0.1
@@ -193,7 +193,7 @@ class Moments:
         if at.clock is Clock.RECORDED:
             return Moment(*pin_time(self._row, at.time), at.clock)
         if at.known is None:
-            # As far as `intervals` has come: what is kept there is of just this moment then.
+            # At the position of `intervals`, whose rows are then of this very moment.
             if followed < size:
                 followed = self.follow_if_possible(size).position
             return Moment(followed, at.time, at.clock)

@@ -1,6 +1,6 @@
 """Finds the jobs whose name, messages or display name may have a text, through signatures of blocks of events.
 
-A signature tells which trigrams the texts of 1,024 events have, so that few blocks are read for a
+A signature shows which trigrams the texts of 1,024 events have, so that few blocks are read for a
 rare text. What is found ever had it: the filter's own condition decides as of the moment.
 """
 
@@ -17,15 +17,15 @@ from psycopg.errors import QueryCanceled
 from psycopg.sql import SQL, Composable, Literal, Placeholder
 
 MIN_EVENTS: Final = 10_000
-"""Events of a ledger of which all jobs are looked at as fast."""
+"""In a ledger of fewer events, reading all jobs is as fast."""
 MAX_NAMES: Final = 2_000
-"""Events that are looked up for one text; a more frequent one is met soon in the order of the list."""
+"""Events that are looked up for one text. A more frequent text is found soon in the order of the list."""
 MAX_BEHIND: Final = 50_000
-"""Events that are looked through because no signature has them yet."""
+"""The most events that are searched because no signature has them yet."""
 MAX_TEXTS: Final = 3
-"""Texts of one filter that are tried, the longest first."""
+"""The most texts of a filter that are searched for, the longest first."""
 MAX_TRIGRAMS: Final = 8
-"""Trigrams of one text that are looked for."""
+"""The most trigrams of a text that are searched for."""
 DISPLAY_NAME: Final = ("spec", "displayName")
 FIELDS: Final = frozenset({
     ("name",), ("id",), ("error_message",), ("errorMessage",), ("display_name",), ("displayName",),

@@ -122,7 +122,7 @@ class Export(NamedTuple):
 
     Attributes:
         file: The file's path.
-        is_there: Whether the file holds the events already; else it is written.
+        is_there: Whether the file has the events already; otherwise it is written.
     """
 
     file: Path

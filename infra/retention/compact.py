@@ -1,7 +1,7 @@
 """Returns the disk space of deleted rows to the system, while the ledger is read and written.
 
 Events move from the end of their table to free pages, VACUUM cuts the end off, and the indexes are
-made anew beside the old ones. Rows that are derived from events are made anew by `rebuild`.
+rebuilt while the old ones are used. Rows that are derived from events are rebuilt by `rebuild`.
 """
 
 import time
@@ -99,7 +99,7 @@ def _holders(connection: Connection, deleted: str) -> str:
 
 
 def _rebuild_indexes(connection: Connection, schema: str, timeout: float) -> None:
-    """Makes the indexes of events anew, each beside the old one."""
+    """Rebuilds the indexes of events, while the old ones are used."""
     with translated():
         connection.execute(f"SET lock_timeout = {max(1, round(timeout * 1_000))}")
         try:

@@ -89,7 +89,7 @@ def hold(
         store: The ledger.
         name: The job's resource name (AIP-122); the job may be deleted.
         reason: Why: 1 to 256 printable characters.
-        pin: Whether it is a pin, which a job can have beside a legal hold.
+        pin: Whether it is a pin, which a job can have in addition to a legal hold.
         actor: The user who asks for it: 1 to 256 printable characters.
         request_id: Makes the call idempotent (AIP-155): a repeated call with the same id
             returns the first call's answer and writes nothing. 1 to 256 printable characters.

@@ -104,7 +104,7 @@ def prepare(store: Store, log: TransparencyLog) -> None:
 
 
 def prune_source(
-    store: Store, source: Source, export: Export, said: JsonObject, actor: str | None
+    store: Store, source: Source, export: Export, fields: JsonObject, actor: str | None
 ) -> Pruning:
     """Exports the jobs of a source and prunes them; the log is signed by the caller.
 
@@ -112,7 +112,7 @@ def prune_source(
         store: The ledger.
         source: The jobs.
         export: The file that events are written to, or that holds them already.
-        said: What the `Pruned` events say beside the export: at least `before`.
+        fields: Fields of the `Pruned` events, at least `before`; the export is added.
         actor: The user who asks for it.
 
     Returns:
@@ -122,9 +122,9 @@ def prune_source(
     records: list[int] = []
     if not source.retired():
         return Pruning(0, 0, [])
-    said |= {"export": {"sha256": export.secure(source)}}
+    fields |= {"export": {"sha256": export.secure(source)}}
     for batch in _batches(source.retired()):
-        write = _Prune(batch, said, actor)
+        write = _Prune(batch, fields, actor)
         store.writer.submit(write)
         if write.placed is not None:
             records.append(write.placed.first_position)
@@ -147,12 +147,12 @@ class _Prune(LedgerEventWrite):
     stream = STREAM
     type = PRUNED
 
-    def __init__(self, batch: Sequence[Retired], said: JsonObject, actor: str | None) -> None:
+    def __init__(self, batch: Sequence[Retired], fields: JsonObject, actor: str | None) -> None:
         super().__init__(actor)
         self.jobs = self.events = 0
         self.touches = [job.name for job in batch]
         self._batch = batch
-        self._said = said
+        self._fields = fields
         self._ranges: list[tuple[int, int]] = []
 
     def do(self, connection: Connection) -> JsonObject | None:
@@ -169,7 +169,7 @@ class _Prune(LedgerEventWrite):
         self.jobs = len(self._names)
         self.events = sum(last - first + 1 for first, last in self._ranges)
         count: JsonObject = {"jobs": self.jobs, "events": self.events}
-        return self._said | count | {"digest": digest_of_positions(self._ranges)}
+        return self._fields | count | {"digest": digest_of_positions(self._ranges)}
 
     def done(self, connection: Connection, position: int) -> None:
         firsts, lasts = map(list, zip(*self._ranges, strict=True))

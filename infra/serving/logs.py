@@ -43,7 +43,7 @@ class RequestLog:
         self._lines: list[bytes] = []
 
     def write(self, level: str, fields: dict[str, Any]) -> None:
-        """Writes a line; `said` are its fields besides time and level."""
+        """Writes a line; `fields` are its fields besides time and level."""
         head = {"level": level, "logger": self._logger, "message": "request"}
         line = {**head, **fields, "time": datetime.now(UTC)}
         self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

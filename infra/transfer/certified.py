@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.errors import ProofError
-from jobledger.infra.proof.audit.audit import hold
+from jobledger.infra.proof.audit.audit import require_intact
 from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.read.reader import Reader
@@ -53,7 +53,7 @@ def verify_parquet(
     if wanted.moment.position > checkpoint.size:
         raise ProofError("parquet", "its checkpoint does not cover all its events")
     with reader.connection() as connection:
-        hold(connection, checkpoint, "the files' checkpoint", progress)
+        require_intact(connection, checkpoint, "the files' checkpoint", progress)
     with tempfile.TemporaryDirectory(prefix="jobledger_") as folder:
         again = Path(folder)
         order = exporting.form_of(Format.PARQUET, partition_by).order

@@ -66,7 +66,7 @@ def export(
 ) -> int:
     """Exports the events of a selection.
 
-    A path either keeps its content or holds a whole export: the export is written beside it, and
+    A path either keeps its content or holds a whole export: the export is written to a file next to it, and
     renamed at the end. Parquet is a folder, which must be new or empty; the other formats are
     files. The folder has a manifest of its files, which the log's keys on this machine sign.
 
@@ -165,7 +165,7 @@ def history_json(event: RecordedEvent) -> JsonObject:
 
 @contextmanager
 def whole(to: Path, *, folder: bool) -> Iterator[Path]:
-    """Yields a path beside `to` to write to, which replaces `to` at the end and is removed after an error.
+    """Yields a path next to `to` to write to, which replaces `to` at the end and is removed after an error.
 
     Args:
         to: The file or folder.

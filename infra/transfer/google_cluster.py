@@ -62,7 +62,7 @@ class Row(NamedTuple):
     report: Report
     time: datetime
     spec: JsonObject
-    said: JsonObject
+    data: JsonObject
 
 
 class BadRowError(ValueError):
@@ -105,26 +105,26 @@ def facts(row: Row, job: Job) -> Iterator[Data]:
     stage = job.stage
     if stage is ABSENT:
         inferred = row.report is not Report.SUBMIT
-        value = {} if inferred else row.said
+        value = {} if inferred else row.data
         yield e.parse_data("Created", {"spec": row.spec, "inferred": inferred, **value})
         if not inferred:
             return
         stage = JobState.QUEUED
     meant = _meaning(row, stage)
     if meant and allowed(meant[0], stage):
-        # What describes the job stands on its Created; here only if it changed.
+        # The job's description is in Created; here it is only if it changed.
         changed = {} if row.spec == (job.spec or row.spec) else {"spec": row.spec}
         first, *more = meant
-        yield e.parse_data(first, _details(row.report) | row.said | changed)
+        yield e.parse_data(first, _details(row.report) | row.data | changed)
         for event in more:
-            yield e.parse_data(event, row.said | changed)
+            yield e.parse_data(event, row.data | changed)
     else:
         met = "DELETED" if isinstance(stage, Outside) else stage.name
-        yield e.Contradicted(report=row.report.name, state=met, data=row.spec | row.said)
+        yield e.Contradicted(report=row.report.name, state=met, data=row.spec | row.data)
 
 
 def _meaning(row: Row, stage: JobState | Outside) -> tuple[str, ...]:
-    """Returns the events that a report stands for in that state; none if it cannot be true."""
+    """Returns the events that a report means in that state; none if it cannot be true."""
     match row.report:
         case Report.SUBMIT:
             return tuple(event for event in ("Resumed", "Retried") if allowed(event, stage))

@@ -23,7 +23,7 @@ TYPES: Final = tuple(
     each.__name__
     for each in (r.RunStarted, r.DatasetCreated, r.LabelingCompleted, r.EvaluationCreated)
 )
-"""The types of events that say something of rows beside the events."""
+"""The types of events that have digests of other rows."""
 VERIFY_SAMPLES: Final = sql.load(__package__, "verify_samples")
 VERIFY_ANSWERS: Final = sql.load(__package__, "verify_answers")
 VERIFY_FOUND: Final = sql.load(__package__, "verify_found")

@@ -7,5 +7,5 @@ SELECT c.column_name::text,
                WHERE i.indisprimary AND a.attname = c.column_name
                  AND i.indrelid = format('%%I.%%I', c.table_schema, c.table_name)::regclass)
 FROM information_schema.columns AS c
-WHERE c.table_schema = %(beside)s AND c.table_name = %(table)s
+WHERE c.table_schema = %(rebuilt)s AND c.table_name = %(table)s
 ORDER BY c.ordinal_position

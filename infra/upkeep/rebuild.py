@@ -1,4 +1,4 @@
-"""Makes a projection again from nothing, beside the live one, and swaps it in while writers go on."""
+"""Rebuilds a projection in a schema of its own, and swaps it in while writers continue."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ def rebuild(
     progress: Progress = lambda done, size: None,
     *,
     swap_timeout: float = SWAP_TIMEOUT_SECONDS,
-    beside: Connection | None = None,
+    second: Connection | None = None,
 ) -> int:
     """Folds all events into new rows, and replaces the live rows by them.
 
@@ -57,7 +57,7 @@ def rebuild(
         projection: The projection.
         progress: Called with the number of events folded and their total.
         swap_timeout: How long to try the swap, in seconds.
-        beside: Another connection, in autocommit mode as well: half of the jobs are folded on it
+        second: Another connection, in autocommit mode as well: half of the jobs are folded on it
             at the same time.
 
     Returns:
@@ -68,16 +68,16 @@ def rebuild(
             changed then.
     """
     live = _schema(connection)
-    sessions = [connection] if beside is None or not projection.by_job else [connection, beside]
+    sessions = [connection] if second is None or not projection.by_job else [connection, second]
     with only_rebuild(connection, live) as schema:
         try:
-            _make_beside(connection, projection, schema, live)
+            _make_schema(connection, projection, schema, live)
             done = _fold_all(sessions, projection, schema, live, progress)
             return _fold_and_swap(
                 connection, projection, schema, live, done, progress, swap_timeout
             )
         finally:
-            _drop_beside(connection, schema, live)
+            _drop_schema(connection, schema, live)
 
 
 def fold(
@@ -94,30 +94,30 @@ def fold(
     return done
 
 
-def _make_beside(connection: Connection, projection: Projection, beside: str, live: str) -> None:
+def _make_schema(connection: Connection, projection: Projection, schema: str, live: str) -> None:
     """Makes the schema with the empty new tables; one that a killed rebuild left is dropped."""
     with translated(), connection.transaction():
-        make_schema(connection, beside)
-        look_in(connection, beside, live)
+        make_schema(connection, schema)
+        look_in(connection, schema, live)
         connection.execute(f"SET work_mem = '{WORK_MEMORY}'")
         connection.execute(projection.schema)
         connection.execute(projection.comments)
 
 
-def _drop_beside(connection: Connection, beside: str, live: str) -> None:
+def _drop_schema(connection: Connection, schema: str, live: str) -> None:
     """Leaves nothing behind; if the connection is gone, the next rebuild does so."""
     if connection.closed:
         return
     with translated():
         look_in(connection, live)
         connection.execute("RESET work_mem")
-        drop_schema(connection, beside)
+        drop_schema(connection, schema)
 
 
 def _fold_all(
     sessions: Sequence[Connection],
     projection: Projection,
-    beside: str,
+    schema: str,
     live: str,
     progress: Progress,
 ) -> int:
@@ -129,21 +129,21 @@ def _fold_all(
         shown = progress if connection is first else lambda done, size: None
         return fold(connection, projection, 0, size, shown)
 
-    with indexes_last(first, beside):
+    with indexes_last(first, schema):
         if len(sessions) == 1:
             fold_seen(first)
         else:
-            fold_in_halves(sessions, beside, live, fold_seen)
+            fold_in_halves(sessions, schema, live, fold_seen)
     for table in projection.tables:
         with translated():
-            first.execute(SQL("ANALYZE {}").format(Identifier(beside, table)))
+            first.execute(SQL("ANALYZE {}").format(Identifier(schema, table)))
     return size
 
 
 def _fold_and_swap(
     connection: Connection,
     projection: Projection,
-    beside: str,
+    schema: str,
     live: str,
     done: int,
     progress: Progress,
@@ -154,7 +154,7 @@ def _fold_and_swap(
     while True:
         done = fold(connection, projection, done, _size(connection), progress)
         try:
-            swapped = _try_swap(connection, projection, beside, live, done, progress)
+            swapped = _try_swap(connection, projection, schema, live, done, progress)
         except LockNotAvailable:
             swapped = None
         if swapped is not None:
@@ -169,7 +169,7 @@ def _fold_and_swap(
 def _try_swap(
     connection: Connection,
     projection: Projection,
-    beside: str,
+    schema: str,
     live: str,
     done: int,
     progress: Progress,
@@ -179,7 +179,7 @@ def _try_swap(
     Args:
         connection: A connection to the ledger's schema.
         projection: The projection.
-        beside: The schema of the new tables.
+        schema: The schema of the new tables.
         live: The ledger's schema.
         done: The position up to which the new rows are folded.
         progress: Called with the number of events folded and their total.
@@ -204,16 +204,16 @@ def _try_swap(
             connection.execute(lock)
         done = fold(connection, projection, done, size, progress)
         for table in projection.tables:
-            _swap(connection, table, beside, live)
+            _swap(connection, table, schema, live)
     return done
 
 
-def _swap(connection: Connection, table: str, beside: str, live: str) -> None:
+def _swap(connection: Connection, table: str, schema: str, live: str) -> None:
     """Puts the new table where the live one was, with the rights it had."""
     rights = connection.execute(READ_RIGHTS, (live, table)).fetchall()
     connection.execute(SQL("DROP TABLE {}").format(Identifier(live, table)))
     move = SQL("ALTER TABLE {} SET SCHEMA {}")
-    connection.execute(move.format(Identifier(beside, table), Identifier(live)))
+    connection.execute(move.format(Identifier(schema, table), Identifier(live)))
     for role, right in rights:
         grant = SQL("GRANT {} ON {} TO {}")
         to = SQL("PUBLIC") if role == "PUBLIC" else Identifier(role)

@@ -20,7 +20,7 @@ from psycopg.sql import SQL, Composable, Identifier
 READ_COLUMNS: Final = sql.load(__package__, "read_columns")
 READ_REACHED: Final = sql.load(__package__, "read_reached")
 COMPARE_ROWS: Final = sql.template(__package__, "compare_rows")
-BESIDE: Final = "rehearsal"
+SUFFIX: Final = "rehearsal"
 
 Progress = Callable[[int, int], object]
 
@@ -57,17 +57,17 @@ def rehearse(
         rows = changed = 0
         changes: list[RowChange] = []
         for table in projection.tables:
-            compared = _compare(connection, table, made.live, made.beside, limit - len(changes))
+            compared = _compare(connection, table, made.live, made.rebuilt, limit - len(changes))
             rows, changed = rows + compared[0], changed + compared[1]
             changes += compared[2]
         return Rehearsal(made.size, rows, changed, changes)
 
 
 class Folded(NamedTuple):
-    """The schema that is live, the one with the new rows beside it, and how many events made those."""
+    """The live schema, the schema with the rebuilt rows, and how many events they are from."""
 
     live: str
-    beside: str
+    rebuilt: str
     size: int
 
 
@@ -98,12 +98,12 @@ def folded(
         }
         if size is None:
             size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
-        beside = f"{live}_{BESIDE}"
-        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(beside)))
-        look_in(connection, beside, live)
+        rebuilt = f"{live}_{SUFFIX}"
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(rebuilt)))
+        look_in(connection, rebuilt, live)
         connection.execute("SET LOCAL work_mem = '256MB'")
         connection.execute("SET LOCAL check_function_bodies = off")
-        # The code at hand, wherever the ledger's own stands; a fold may call functions of another's.
+        # This version's functions; the ledger's own may be older, and a fold may call those of another projection.
         given = {projection.name: projection for projection in projections}
         for projection in PROJECTIONS:
             functions = given.get(projection.name, projection).functions
@@ -112,7 +112,7 @@ def folded(
             connection.execute(projection.schema)
             end = ends[projection.name]
             fold(connection, projection, 0, size if end is None else min(end, size), progress)
-        yield Folded(live, beside, size)
+        yield Folded(live, rebuilt, size)
 
 
 def _reached(connection: Connection, projection: Projection) -> int | None:
@@ -134,19 +134,19 @@ def _taken_back(connection: Connection) -> Iterator[None]:
 
 
 def _compare(
-    connection: Connection, table: str, live: str, beside: str, limit: int
+    connection: Connection, table: str, live: str, rebuilt: str, limit: int
 ) -> tuple[int, int, list[RowChange]]:
     """How many rows there are, how many differ, and the first of those."""
-    columns = connection.execute(READ_COLUMNS, {"table": table, "live": live, "beside": beside})
+    columns = connection.execute(READ_COLUMNS, {"table": table, "live": live, "rebuilt": rebuilt})
     described = columns.fetchall()
     common = [name for name, in_both, _ in described if in_both]
     keys = [name for name, _, is_key in described if is_key]
     statement = COMPARE_ROWS.format(
         live=Identifier(live, table),
-        beside=Identifier(beside, table),
+        rebuilt=Identifier(rebuilt, table),
         same=SQL(" AND ").join(_both("{} = {}", key) for key in keys),
         was=_row("live", common),
-        would_be=_row("beside", common),
+        would_be=_row("rebuilt", common),
     )
     rows = changed = 0
     changes: list[RowChange] = []
@@ -178,7 +178,7 @@ def _change(
 
 
 def _both(comparison: str, column: str) -> Composable:
-    sides = Identifier("live", column), Identifier("beside", column)
+    sides = Identifier("live", column), Identifier("rebuilt", column)
     return SQL(comparison).format(*sides)
 
 

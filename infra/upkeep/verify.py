@@ -61,25 +61,25 @@ class Verdict(NamedTuple):
 def verify(
     connection: Connection,
     progress: Progress = lambda done, size: None,
-    beside: Connection | None = None,
+    second: Connection | None = None,
 ) -> Verdict:
     """Checks positions, versions and recorded times for gaps and order, every row of `jobs`, and intervals.
 
     Args:
         connection: A connection to the ledger's schema.
         progress: Called with the number of events done and their total.
-        beside: Another one, on which intervals are checked at the same time.
+        second: Another one, on which intervals are checked at the same time.
 
     Returns:
         The findings.
     """
     tables = row_tables(connection)
-    with translated(), _one_moment(connection, tables), ThreadPoolExecutor(1) as second:
+    with translated(), _one_moment(connection, tables), ThreadPoolExecutor(1) as thread:
         size = int(connection.execute(READ_SIZE).fetchone()[0])  # type: ignore[index]
         intervals: Future[list[Finding]] | None = None
-        if beside is not None:
+        if second is not None:
             (snapshot,) = connection.execute(EXPORT_SNAPSHOT).fetchone() or ("",)
-            intervals = second.submit(_verify_intervals_beside, beside, tables, snapshot)
+            intervals = thread.submit(_verify_intervals_at, second, tables, snapshot)
         findings = [Finding(*row) for row in connection.execute(VERIFY_POSITIONS)]
         jobs = 0
         for finding in _compared(connection, progress, size):
@@ -105,7 +105,7 @@ def _one_moment(
         yield
 
 
-def _verify_intervals_beside(
+def _verify_intervals_at(
     connection: Connection, tables: Sequence[str], snapshot: str
 ) -> list[Finding]:
     with _one_moment(connection, tables, snapshot):
@@ -119,7 +119,7 @@ def _verify_intervals(connection: Connection) -> list[Finding]:
 
 
 class Shown(NamedTuple):
-    """A row of `jobs`: the job, and what else stands there of it."""
+    """A row of `jobs`: the job, and its other columns."""
 
     job: Job
     project: str

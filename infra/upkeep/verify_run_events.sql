@@ -1,4 +1,4 @@
--- What runs of evaluation jobs recorded of rows beside the events, and whether any such row of the job is there;
+-- What runs of evaluation jobs recorded about other rows, and whether any such row of the job is there;
 -- jobs by jobs_evaluating, events by events_version.
 SELECT j.rows, position, e.name, version, type, schema, occurred_time, recorded_time, actor, request_id, trace_parent, data
 FROM (

@@ -1,5 +1,5 @@
 -- Blocks whose signature is not what their events make it. Where events of a block were pruned,
--- it may have the hashes of what these said, too.
+-- it may still have the hashes of their texts.
 WITH searched AS MATERIALIZED (SELECT position FROM projections WHERE name = 'search'),
 -- In stretches of 100 blocks, so that they are made in memory.
 made AS MATERIALIZED (

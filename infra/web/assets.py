@@ -1,4 +1,4 @@
-"""The files that pages need, all of them in the package: none is fetched from elsewhere.
+"""The files that pages need. All are in the package; none is loaded from another server.
 
 `lit-html.js` is lit-html 3.3.3 (BSD-3-Clause) as it is published, and `uplot.js` uPlot 1.6.32 (MIT)
 with a line that exports it; see LICENSES.txt. The others are our own. Modules are imported by names of
@@ -23,9 +23,9 @@ KINDS: Final = {
     ".svg": "image/svg+xml",
 }
 OTHERS: Final = frozenset({"lit-html", "uplot"})
-"""Modules that are not ours."""
+"""Third-party modules."""
 IMPORTED: Final = re.compile(r'^import .*"(.+)";$', re.MULTILINE)
-"""As every module of ours imports another."""
+"""The form in which our modules import each other."""
 _FOLDER: Final = resources.files("jobledger.infra.web").joinpath("files")
 
 
@@ -48,12 +48,12 @@ def find(name: str) -> Asset | None:
 
 
 def text(name: str) -> Markup:
-    """The text of a file there is, for a page that holds it itself."""
+    """The text of an existing file, to be put into a page."""
     return Markup(_FOLDER.joinpath(name).read_text("utf-8"))  # noqa: S704
 
 
 def address(name: str) -> str:
-    """The address of an asset: another one for other content, so that browsers can cache it permanently."""
+    """The address of an asset. It changes with the content, so that browsers can cache it permanently."""
     assert name in _names(), name
     return f"/assets/{version()}/{name}"
 
@@ -99,7 +99,7 @@ def _modules() -> Iterator[tuple[str, str]]:
 
 
 def _needed(module: str) -> dict[str, str]:
-    """A module's file and those of all it imports, however far down."""
+    """A module's file, and those that it imports directly or indirectly."""
     there, needed, wanted = dict(_modules()), dict[str, str](), [module]
     while wanted:
         each = wanted.pop()

@@ -9,40 +9,40 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.states import OCCUPIED, TERMINAL
 from jobledger.domain.values.moments import Clock
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.web.charts import Tick
 from jobledger.infra.web.history import FAILURES, Happened, Outline, state_name
 from jobledger.infra.web.time_scale import Break, Scale, breakpoints, ticks
 
 NARROW_PERCENT: Final = 0.15
-"""Percent: what is narrower is drawn together with what is beside it."""
+"""Percent: narrower parts are drawn together with their neighbors."""
 MAX_LATE_LINES: Final = 20
 NEAR_PERCENT: Final = 4.0
 """Percent: lines whose ends are nearer than that are drawn as one."""
 MAX_ATTEMPTS: Final = 100
 MAX_MARKS: Final = 200
 MAX_LANES: Final = 8
-"""Attempts with lanes of their own: the last ones; earlier ones share a lane."""
+"""How many attempts have lanes of their own: the last ones. Earlier ones share a lane."""
 MIN_CLOCK_DIFFERENCE: Final = timedelta(seconds=1)
-"""Reports on their way for less than that do not make the clocks differ."""
+"""If all reports arrived within this time, the clocks count as equal."""
 _OCCUPIED: Final = frozenset(state.name for state in OCCUPIED)
 _TERMINAL: Final = frozenset(state.name for state in TERMINAL)
 
 
 class Segment(NamedTuple):
-    """An interval in one state, or in several that are too narrow to distinguish (`states` says how many)."""
+    """An interval in one state, or in several that are too narrow to distinguish (`states` is how many)."""
 
     state: str
     left: float
     width: float
     begin: datetime
     end: datetime | None
-    """None: it is in it still."""
+    """None while the job is still in the state."""
     states: int
 
     @property
     def lasted(self) -> str:
-        """How long it was in it; "" where that is not over, or no single state."""
+        """How long the job was in the state; "" if it still is, or for several states."""
         if self.end is None or self.states > 1:
             return ""
         return elapsed(self.end - self.begin)
@@ -60,7 +60,7 @@ class Segment(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """An event on the band: its time, and the state that it led to, if it did to any."""
+    """An event on the band: its time, and the state that it led to, if any."""
 
     time: datetime
     state: str | None
@@ -94,9 +94,9 @@ class Attempt(NamedTuple):
     width: float
     state: str
     waited: str
-    """From its begin until it ran; "" where it never did."""
+    """From its begin until it ran; "" if it never ran."""
     lasted: str
-    """From when it ran, or from its begin, until it came into a terminal state."""
+    """From when it ran, or else from its begin, until its terminal state."""
     is_over: bool
 
 
@@ -112,17 +112,17 @@ class Bands(NamedTuple):
     """The drawing of a job's states; `scale` is the breakpoints (RFC 3339 time, percent) between which time is linear."""
 
     clock: Clock
-    """That the lanes are of; `other` is the band of the other one."""
+    """The clock of the lanes; `other` is the band of the other clock."""
     lanes: list[AttemptLane]
     other: list[Segment]
-    """Empty, where the clocks do not differ."""
+    """Empty if the clocks do not differ."""
     breaks: list[Break]
     late: list[Late]
     attempts: list[Attempt]
     scale: list[tuple[str, float]]
     ticks: list[Tick]
     is_live: bool
-    """Whether the job may go on after the last event."""
+    """Whether the job has not ended."""
 
 
 def bands(outline: Outline) -> Bands:
@@ -148,7 +148,7 @@ def bands(outline: Outline) -> Bands:
 
 
 def _late(outline: Outline, late: Sequence[Happened], scale: Scale) -> list[Late]:
-    """Lines from where events took effect to where they became known; of lines beside each other one."""
+    """Lines from where events took effect to where they became known; of adjacent lines, only one."""
     kept: dict[tuple[int, int], Late] = {}
     for row in late:
         places = (outline.effective[row.version], row.recorded_time)
@@ -162,7 +162,7 @@ def _late(outline: Outline, late: Sequence[Happened], scale: Scale) -> list[Late
 
 
 def _differs(outline: Outline, row: Happened) -> bool:
-    """Whether it was reported later than it happened, or took effect at another time."""
+    """Whether it was reported late, or took effect at another time."""
     happened = min(row.occurred_time, outline.effective[row.version])
     return abs(row.recorded_time - happened) >= MIN_CLOCK_DIFFERENCE
 
@@ -197,7 +197,7 @@ def attempt_numbers(outline: Outline) -> dict[int, int]:
 
 
 def _faults(outline: Outline, numbers: dict[int, int], scale: Scale) -> list[Fault]:
-    """However many there are, the places at which something went wrong: no two at the same."""
+    """The places of failures and contradicted reports, each place once."""
     on_recorded = outline.clock is Clock.RECORDED
     found: dict[tuple[float, int], Fault] = {}
     for row in outline.rows:
@@ -210,7 +210,7 @@ def _faults(outline: Outline, numbers: dict[int, int], scale: Scale) -> list[Fau
 
 
 def _marks(outline: Outline) -> list[Mark]:
-    """When each event took effect, and the state it led to."""
+    """When each event took effect, and the state that it led to."""
     return [
         Mark(outline.effective[row.version], state_name(row.type), row.version)
         for row in outline.occurred
@@ -230,7 +230,7 @@ def _known_marks(outline: Outline) -> list[Mark]:
 
 
 def _entries(occurred: Sequence[Mark], recorded: Sequence[Happened]) -> list[tuple[datetime, bool]]:
-    """All times at which something took effect or became known, and whether the job ran from there on."""
+    """All times at which an event took effect or became known, and whether the job ran after it."""
     marks: list[tuple[datetime, str | None]] = [(mark.time, mark.state) for mark in occurred]
     marks += [(row.recorded_time, None) for row in recorded]
     entries, running = list[tuple[datetime, bool]](), False
@@ -249,7 +249,7 @@ def _segments(marks: Sequence[Mark], scale: Scale, until: datetime | None = None
     places.append(100.0 if until is None else scale.place(until))
     segments, first = list[Segment](), 0
     while first < len(entered):
-        # Neighbours that are too narrow by themselves are one, named for the longest of them.
+        # Adjacent narrow segments are joined, and named for the longest of them.
         last = first
         while last + 1 < len(entered) and places[last + 1] - places[first] < NARROW_PERCENT:
             last += 1
@@ -276,7 +276,7 @@ def _attempts(outline: Outline, scale: Scale) -> list[Attempt]:
 
 
 def attempt_ends(outline: Outline) -> list[int]:
-    """The last step of each attempt; for one that nothing was reported of, that of the one before."""
+    """The last step of each attempt; for an attempt without reports, that of the previous one."""
     begins = [n for n, row in enumerate(outline.rows) if n for _ in range(row.attempts_begun)]
     return [*begins, len(outline.rows)]
 
@@ -286,7 +286,7 @@ def _attempt(outline: Outline, scale: Scale, number: int, first: int, last: int)
     times = [(outline.effective[row.version], state_name(row.type)) for row in rows]
     begin = times[0][0]
     over = next(((time, state) for time, state in times if state in _TERMINAL), None)
-    # Progress and contradictions that come afterwards do not make it longer.
+    # Later progress and contradicted reports do not make it longer.
     end = times[-1][0] if over is None else over[0]
     ran = next((time for time, state in times if state in _OCCUPIED), None)
     states = [state for _, state in times if state is not None and state != "DELETED"]

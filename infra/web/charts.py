@@ -21,7 +21,7 @@ _STEPS: Final = tuple(
 
 
 class Tick(NamedTuple):
-    """A place along an axis, in percent, and what stands there."""
+    """A place along an axis, in percent, and its label."""
 
     place: float
     label: str
@@ -49,7 +49,7 @@ class Span(NamedTuple):
     end: datetime
 
     def place(self, time: datetime) -> float:
-        """The place of a time, from 0 to 1; outside of them if it is not shown."""
+        """The place of a time, from 0 to 1; outside of that range if it is not shown."""
         whole = (self.end - self.begin).total_seconds()
         return (time - self.begin).total_seconds() / whole if whole else 0.5
 
@@ -68,7 +68,7 @@ def stacked(span: Span, times: Sequence[datetime], layers: Mapping[str, Sequence
 
 
 class ActivityChart(NamedTuple):
-    """Live jobs as areas, and above them bars of those that ended; each with ticks of its own."""
+    """Live jobs as areas, and above them bars of ended jobs, each with its own ticks."""
 
     live: Chart
     ended: Chart
@@ -123,10 +123,10 @@ def _bars_path(
 
 
 BAR_GAP_SHARE: Final = 0.15
-"""The share of a bucket's width that is left free beside its bar."""
+"""The share of a bucket's width that its bar leaves free."""
 MIN_BAR_WIDTH: Final = 0.0015
 MIN_BAR_HEIGHT: Final = 0.06
-"""The share of the height that the lowest bar has, so that a single failure is seen beside hundreds."""
+"""The share of the height that the lowest bar has, so that a single failure is visible among hundreds."""
 
 
 def lines(
@@ -167,7 +167,7 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]]) -> Chart:
 
 
 def time_ticks(span: Span) -> list[Tick]:
-    """Round times, as many as are read with ease."""
+    """Round times, as many as can be read easily."""
     length = span.end - span.begin
     step = next((step for step in _STEPS if length <= step * TICKS), length / TICKS or _STEPS[0])
     first = floor_of(span.begin, step)
@@ -202,7 +202,7 @@ def _even(top: float) -> tuple[list[Tick], float]:
 
 
 def _area(across: Sequence[str], below: Sequence[int], above: Sequence[int], top: float) -> str:
-    """A closed shape between two lines, each of which holds a count until the next."""
+    """A closed shape between two lines; each count applies until the next one."""
     if not across:
         return ""
     parts = [f"M{across[0]} {_up(above[0] / top)}"]

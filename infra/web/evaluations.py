@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
 
 class Evaluations(NamedTuple):
-    """The jobs to choose from; of the chosen one its runs, and of the chosen run its measures."""
+    """The jobs to choose from, the runs of the chosen job, and the measures of the chosen run."""
 
     link: ReportLink
     jobs: list[str]
@@ -53,7 +53,7 @@ class Evaluations(NamedTuple):
 
 
 def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluations:
-    """Raises InvalidFieldError for a run there is not, and JobNotFoundError."""
+    """Reads the page's data; raises InvalidFieldError for an unknown run, and JobNotFoundError."""
     moment = read_moment(reader, link)
     pinned = link._replace(ledger=reader.name, at=str(moment))
     wanted = 'kind = "evaluationJobs"'
@@ -128,7 +128,7 @@ def _points(curve: JsonObject) -> list[tuple[float, float, float]]:
 
 
 def _matrix(metrics: JsonObject) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
-    """The labels across, and a row for each down; none where there is no matrix."""
+    """The labels of the columns, and one row for each label; both empty if there is no matrix."""
     rows = metrics.get("confusionMatrix", {}).get("row", [])[:MAX_LABELS]
     labels = [str(row["annotationSpec"]["displayName"]) for row in rows]
     return labels, [(label, _cells(row, labels)) for label, row in zip(labels, rows, strict=True)]

@@ -10,7 +10,7 @@ from jobledger.domain.values.filter_text import quoted
 from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Span
 from jobledger.infra.web.links import FleetLink
@@ -18,11 +18,11 @@ from jobledger.infra.web.search import filter_of
 from jobledger.infra.web.sentence import FAILED
 
 MAX_JOBS: Final = 5_000
-"""Failed jobs that are grouped: the last ones."""
+"""How many failed jobs are grouped: the last ones."""
 MAX_GROUPS: Final = 50
 EXAMPLES: Final = 3
 SHARED: Final = 0.8
-"""A label is named that at least so large a share of a group's jobs has."""
+"""A label is named if at least this share of the group's jobs has it."""
 MAX_MESSAGE: Final = 300
 
 
@@ -108,7 +108,7 @@ def _same(line: str) -> str:
 
 
 def _shared(jobs: list[Job]) -> list[str]:
-    """Labels that most of the jobs have; of a single job none."""
+    """Labels that most of the jobs have; none for a single job."""
     if len(jobs) == 1:
         return []
     found = Counter(f"{key}={value}" for job in jobs for key, value in job.labels.items())

@@ -9,7 +9,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.activity import Activity, Chosen, activity, jobs_of_project
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.history.state_counts import Extent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
@@ -29,19 +29,19 @@ ROWS: Final = 60
 
 
 class Drawn(NamedTuple):
-    """The chart with its numbers; `chart` is None where nothing has happened yet."""
+    """The chart with its numbers; `chart` is None if there are no events yet."""
 
     chart: ActivityChart | None
     span: Span
     cursor: float
-    """The place of the moment, in percent; below 0 or above 100 it is outside."""
+    """The place of the moment, in percent; outside of the chart below 0 or above 100."""
     after: float
-    """From where on the time has not come yet, in percent."""
+    """The place of the present, in percent; the time after it is in the future."""
     table: list[tuple[datetime, list[int]]]
     columns: list[str]
     data: dict[str, Any]
     """The numbers as a script takes them: seconds since 1970, and counts by state."""
-    said: str
+    caption: str
     """What the chart counts, or that there is nothing to count."""
 
 
@@ -49,7 +49,7 @@ class Begun(NamedTuple):
     """What the top of the page needs; it is read before the rest."""
 
     link: FleetLink
-    """As it was asked for, but without a moment that cannot be parsed."""
+    """The link as requested, without a moment that cannot be parsed."""
     moment: Moment
     projects: list[str]
     problem: str
@@ -65,7 +65,7 @@ class Fleet(NamedTuple):
     lanes: Lanes | None
     failures: Failures | None
     problem: str
-    """That of `Begun`."""
+    """The error of `Begun`."""
 
 
 def begin_fleet(reader: Reader, link: FleetLink) -> Begun:
@@ -110,7 +110,7 @@ def read_fleet(
 def read_facts(
     reader: Reader, moment: Moment, scope: Scope, project: str | None, *, at_once: bool = False
 ) -> list[Fact]:
-    """The sentence: of all jobs that may be seen, whatever the filter; `at_once`: what is known soon."""
+    """The sentence about all jobs that the caller may see; the filter does not apply. With `at_once`, only what is known quickly."""
     counted = reader.count("state", scope(""), as_of=moment).counts
     counts = {state: count for state, count in counted.items() if state is not None}
     if at_once and sum(counts.values()) > MAX_QUICK_JOBS:
@@ -121,7 +121,7 @@ def read_facts(
 def read_tab(
     reader: Reader, jobs: Jobs, scope: Scope, span: Span
 ) -> tuple[Lanes | None, Failures | None]:
-    """The data of the link's tab beside the list; empty if the filter cannot be parsed."""
+    """The data of the link's tab, other than the list; empty if the filter cannot be parsed."""
     if jobs.problem:
         return None, None
     selected, link = scope(filter_of(jobs.link.filter)), jobs.link
@@ -169,18 +169,18 @@ def _drawn(
     }
     recorded = link.clock is Clock.RECORDED
     bucket = f"{counted.width:,} events" if recorded else elapsed(timedelta(seconds=counted.width))
-    said = (
+    caption = (
         f"Of {which}: above, what ended in each {bucket}; below, the most that were live at once."
     )
     if not any(map(any, (*counted.peaks.values(), *counted.ended.values()))):
-        said = f"None of {which} was live or ended in the time shown."
-    return Drawn(chart, span, cursor, after, _table(counted, live), columns, data, said)
+        caption = f"None of {which} was live or ended in the time shown."
+    return Drawn(chart, span, cursor, after, _table(counted, live), columns, data, caption)
 
 
 def read_series(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None
 ) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
-    """The chart's numbers, a row a bucket, and their columns."""
+    """The chart's numbers, one row for each bucket, and their columns."""
     moment = read_moment(reader, link)
     span, _ = find_window(reader, link, moment, project)
     counted = _counted(
@@ -193,7 +193,7 @@ def read_series(
 
 
 def _counted(reader: Reader, chosen: Chosen | None, moment: Moment, span: Span) -> Activity:
-    # On the recorded clock later moments are shown, too: the cursor can go there.
+    # On the recorded clock, later moments are shown too, because the cursor can be moved there.
     known, window = moment, Extent(*span)
     if moment.clock is Clock.RECORDED:
         known = reader.moment(None)
@@ -232,7 +232,7 @@ def _projects(reader: Reader, moment: Moment) -> list[str]:
 
 
 def _table(counted: Activity, live: dict[str, list[int]]) -> list[tuple[datetime, list[int]]]:
-    """So many rows at most: of several buckets the largest counts, and what ended in them together."""
+    """The chart as a table of at most ROWS rows; several buckets become one row, with their largest counts and the sum of ended jobs."""
     step = -(-(len(counted.times) - 1) // ROWS) or 1
     return [
         (

@@ -1,4 +1,4 @@
-"""A job's history as its page takes it: an outline of all events, and windows of steps with all they say.
+"""A job's history for its page: an outline of all events, and windows of steps with their data.
 
 A window is a job before some steps, and of each step its event and what that changed: so a page
 shows the job at any step of it, and needs no more than the windows somebody looks at. Personal
@@ -44,11 +44,11 @@ class Happened(NamedTuple):
     actor: str | None
     attempts_begun: int = 0
     placed_after: int | None = None
-    """The version that a late report was put behind."""
+    """The version after which a late report was placed."""
 
     @property
     def bounded_time(self) -> datetime:
-        """When it occurred, or was recorded, if that was earlier."""
+        """When it occurred or was recorded, whichever was earlier."""
         return min(self.occurred_time, self.recorded_time)
 
 
@@ -74,7 +74,7 @@ class Outline:
         self.clock = clock
         self.until = until
         self.recorded = sorted(rows, key=lambda row: row.version)
-        """In the order of their versions."""
+        """In order of version."""
         taken = effects(self.recorded)
         self.occurred = [row for _, row in taken]
         """In the order in which they took effect."""
@@ -84,28 +84,28 @@ class Outline:
 
     @property
     def in_order(self) -> bool:
-        """Whether each step follows from the one before it, and they come in the order of their versions."""
+        """Whether the events took effect in order of version."""
         return self.occurred == self.recorded
 
     @cached_property
     def steps(self) -> dict[int, int]:
-        """Which step each version is, from 1."""
+        """The number of each version's step, from 1."""
         return {row.version: step for step, row in enumerate(self.rows, 1)}
 
     def step_at(self, moment: Moment) -> int:
-        """How many steps there were by then."""
+        """The number of steps up to a moment."""
         if self.clock is Clock.RECORDED:
             return sum(row.position <= moment.position for row in self.rows)
         return self.step_by(moment.time)
 
     def step_by(self, time: datetime) -> int:
-        """How many steps there were by that time, on this clock."""
+        """The number of steps up to a time on this clock."""
         if self.clock is Clock.RECORDED:
             return sum(row.recorded_time <= time for row in self.rows)
         return sum(effective <= time for effective in self.effective.values())
 
     def find(self, types: Sequence[str], actors: Sequence[str], *, failed: bool) -> list[int]:
-        """The steps of these types (all, if none are named), by these actors, or that failed."""
+        """The steps of these types and by these actors, or only those that failed; without types, all."""
         return [
             step
             for step, row in enumerate(self.rows, 1)
@@ -116,7 +116,7 @@ class Outline:
 
 
 def read_outline(reader: Reader, name: str, clock: Clock, until: int | None) -> Outline:
-    """Raises JobNotFoundError where nothing of the job was known, and InvalidFieldError for what is not yet."""
+    """Reads the outline; raises JobNotFoundError if the job had no events then, and InvalidFieldError for a position in the future."""
     size = reader.size()
     if until is not None and until > size:
         raise InvalidFieldError(
@@ -151,7 +151,7 @@ def step_meant(reader: Reader, outline: Outline, at: str) -> int:
 
 
 def read_window(reader: Reader, outline: Outline, number: int) -> JsonObject:
-    """The steps from `number * WINDOW` on: what the job was before them, and of each what it changed."""
+    """The steps from `number * WINDOW` on: the job before them, and what each of them changed."""
     first = number * WINDOW
     if not 0 <= first < max(1, len(outline.rows)):
         raise InvalidFieldError("window", f"there is no window {number}")
@@ -165,13 +165,13 @@ def window_of(steps: Sequence[Step], first: int) -> JsonObject:
 
 
 def read_blame(reader: Reader, outline: Outline, number: int) -> dict[str, int]:
-    """Since which step each field was what it was before a window's first one."""
+    """The step that set each field to its value before the window's first step."""
     first = number * WINDOW
     return since(_steps(reader, outline, 0, first)) if first else {}
 
 
 def read_steps(reader: Reader, outline: Outline, steps: Sequence[int]) -> list[JsonObject]:
-    """These events, with the number of the step each of them is."""
+    """These events, each with the number of its step."""
     versions = [outline.rows[step - 1].version for step in steps]
     if not versions:
         return []
@@ -181,12 +181,12 @@ def read_steps(reader: Reader, outline: Outline, steps: Sequence[int]) -> list[J
     }
     pairs = zip(steps, versions, strict=True)
     return [
-        {"step": step} | said(events[version], outline.effective[version])
+        {"step": step} | event_data(events[version], outline.effective[version])
         for step, version in pairs
     ]
 
 
-def said(event: RecordedEvent, effective: datetime) -> JsonObject:
+def event_data(event: RecordedEvent, effective: datetime) -> JsonObject:
     """Returns an event as JSON.
 
     Args:
@@ -233,7 +233,7 @@ def _job_at(reader: Reader, outline: Outline, position: int) -> Job:
 
 def _step(step: Step) -> JsonObject:
     changes = [_change(change) for change in diff_jobs(step.before, step.after)]
-    return {"event": said(step.event, step.effective_time), "changes": changes}
+    return {"event": event_data(step.event, step.effective_time), "changes": changes}
 
 
 def _change(change: Change) -> JsonObject:
@@ -247,6 +247,6 @@ def _change(change: Change) -> JsonObject:
 
 @cache
 def state_name(type_: str) -> str | None:
-    """The state an event of that type leads to."""
+    """The state that an event of that type leads to."""
     state = state_after(type_)
     return "DELETED" if type_ == "Deleted" else None if state is None else state.name

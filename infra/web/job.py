@@ -1,4 +1,4 @@
-"""The data of a job's page, for a page that a server sends and for one in a file."""
+"""The data of a job's page, from a server or in a file."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -8,7 +8,7 @@ from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.history.reporter_clocks import (
     TOLERANCE,
     Reported,
@@ -24,7 +24,7 @@ from jobledger.infra.web.log_links import LogLink, log_links
 
 
 class JobPage(NamedTuple):
-    """The bands that are drawn, and all that the page's script begins with."""
+    """The bands to draw, and the initial data of the page's script."""
 
     name: str
     bands: Bands
@@ -36,7 +36,7 @@ class JobPage(NamedTuple):
 
 
 def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
-    """With the window of steps that the link's moment is in. Raises JobNotFoundError, InvalidFieldError."""
+    """Reads a page with the window of steps around the link's moment; raises JobNotFoundError and InvalidFieldError."""
     outline = history.read_outline(reader, name, link.clock, link.until)
     cursor = history.step_meant(reader, outline, link.at)
     number = max(0, cursor - 1) // history.WINDOW
@@ -48,7 +48,7 @@ def read_page(reader: Reader, name: str, link: JobLink) -> JobPage:
 
 
 def page_of(ledger: str, outline: history.Outline, events: Iterable[RecordedEvent]) -> JobPage:
-    """With all windows of steps, made of just these events, which the outline is of."""
+    """Makes a page with all windows of steps from the events of the outline."""
     by_version = {event.version: event for event in events}
     ordered = [by_version[row.version] for row in outline.rows]
     steps = list(steps_of(Job(name=outline.name), ordered, outline.clock))

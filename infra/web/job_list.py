@@ -11,7 +11,7 @@ from jobledger.domain.states import TERMINAL
 from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import job_json
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.read.reader import Counts, Page, Reader
 from jobledger.infra.web.links import DEFAULT_COLUMNS, LABEL, STATES, FleetLink, most_recent
 from jobledger.infra.web.search import filter_of, labels_in, terms, without
@@ -49,17 +49,17 @@ class Chip(NamedTuple):
 
 
 class Jobs(NamedTuple):
-    """One page of jobs as JSON, how many there are in each state, and what is wrong with the filter."""
+    """One page of jobs as JSON, the number of jobs in each state, and the error in the filter."""
 
     link: FleetLink
-    """Pinned to the moment shown."""
+    """The link, pinned to the moment shown."""
     moment: Moment
     jobs: list[dict[str, Any]]
     next_page: str
     """A token, or "" after the last page."""
     counts: dict[str, int]
     total: int | None
-    """None where the jobs of a search in a large ledger were not counted."""
+    """None if the jobs of a search in a large ledger were not counted yet."""
     problem: str
     columns: tuple[str, ...]
     """The columns of the link, and the labels that the filter names."""
@@ -76,7 +76,7 @@ class Jobs(NamedTuple):
 
     @property
     def first(self) -> int:
-        """The number of the first job on the page; 0 where it is not known."""
+        """The number of the first job on the page; 0 if that is unknown."""
         return 0 if self.link.page or not self.jobs else self.link.skip + 1
 
 
@@ -241,7 +241,7 @@ def _row(job: Job, moment: Moment) -> dict[str, Any]:
 
 
 def _ran(job: Job, at: datetime) -> timedelta | None:
-    """How long it ran, or runs by now."""
+    """How long it ran, or has been running."""
     begin = job.start_time
     if begin is None:
         return None

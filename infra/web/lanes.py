@@ -10,16 +10,16 @@ from jobledger.domain.states import TERMINAL
 from jobledger.domain.values.filters import All, Filter, parse_filter
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Span, Tick, time_ticks
 from jobledger.infra.web.links import FleetLink
 
 MAX_JOBS: Final = 1_000
-"""Jobs that are drawn: the ones created last."""
+"""How many jobs are drawn: those created last."""
 MAX_LANES: Final = 100
 MAX_IN_GROUP: Final = 12
-"""Lanes of a group; its other jobs are drawn in one."""
+"""How many lanes a group has; its other jobs are drawn in one more."""
 MIN_BAR_PERCENT: Final = 0.15
 """Percent: no bar is narrower."""
 
@@ -37,7 +37,7 @@ class Lane(NamedTuple):
     """One job, or the others of its group."""
 
     name: str
-    """"" of several jobs."""
+    """"" for several jobs."""
     label: str
     state: str
     bars: list[Bar]
@@ -88,7 +88,7 @@ def _grouped(jobs: Sequence[Job], by: str, at: datetime, span: Span) -> list[Lan
 
 
 def _lanes(jobs: list[Job], room: int, at: datetime, span: Span) -> list[Lane]:
-    """A lane a job, as many as there is room for: those that failed first, then the last ones."""
+    """One lane for each job, as many as there is room for: failed jobs first, then the latest."""
     jobs = sorted(jobs, key=lambda job: _state(job) not in ("FAILED", "EXPIRED"))
     alone, others = (jobs, []) if len(jobs) <= room else (jobs[: room - 1], jobs[room - 1 :])
     lanes = [
@@ -114,7 +114,7 @@ def _bars(job: Job, at: datetime, span: Span) -> list[Bar]:
 
 
 def _bar(state: str, begin: datetime, end: datetime, span: Span, title: str) -> Bar | None:
-    """None where nothing of it is in the window."""
+    """The bar of a job; None if it is outside of the window."""
     if end < span.begin or begin > span.end:
         return None
     left = max(0.0, 100 * span.place(begin))

@@ -1,6 +1,6 @@
 """Addresses of pages: the ledger, the moment, the clock, and what is shown.
 
-An address with its `at` pinned always shows the same; `pinned` makes one of it.
+An address with a pinned `at` always shows the same; `pinned` makes such an address.
 """
 
 import re
@@ -29,9 +29,9 @@ COLUMNS: Final = {
     "labels": "Labels",
     "displayName": "Display name",
 }
-"""Columns of a list of jobs beside the name."""
+"""Columns of a list of jobs other than the name."""
 LABEL: Final = "labels."
-"""The prefix of the name of a column of one label."""
+"""The prefix of a column for one label."""
 DEFAULT_COLUMNS: Final = ("state", "when", "duration", "attempt", "errorMessage")
 SIZES: Final = (25, 50, 100, 200)
 WINDOWS: Final = {
@@ -68,7 +68,7 @@ class FleetLink(NamedTuple):
 
     ledger: str = ""
     at: str = ""
-    """A moment as parse_as_of reads it; "" is the last that is known."""
+    """A moment for parse_as_of; "" is the latest."""
     clock: Clock = Clock.OCCURRED
     begin: str = ""
     end: str = ""
@@ -80,18 +80,18 @@ class FleetLink(NamedTuple):
     page: str = ""
     states: tuple[str, ...] = DEFAULT_STATES
     project: str = ""
-    """Whose jobs; "" are those of all projects."""
+    """The project; "" is all projects."""
     window: str = ""
     """A key of WINDOWS: the length of time that the chart shows, unless both ends are given."""
     tab: str = "jobs"
     skip: int = 0
-    """How many jobs of the list come before its first one."""
+    """How many jobs of the list to skip."""
     by: str = ""
     """The label whose values are the groups of the timeline."""
 
     @classmethod
     def parse(cls, fields: Mapping[str, str]) -> Self:
-        """Raises InvalidFieldError for what says nothing."""
+        """Parses a query; raises InvalidFieldError."""
         return cls(
             ledger=fields.get("ledger", ""),
             at=fields.get("at", "").strip(),
@@ -112,14 +112,14 @@ class FleetLink(NamedTuple):
         )
 
     def pinned(self, ledger: str, moment: Moment) -> Self:
-        """The same of just this ledger and moment."""
+        """The same link, pinned to this ledger and moment."""
         at = str(moment)
         if moment.clock is Clock.RECORDED and not self.at.startswith("@"):
             at = str(time_text(moment.time))  # No event will ever be recorded by then.
         return self._replace(ledger=ledger, at=at, clock=moment.clock)
 
     def query(self, **changed: Any) -> str:
-        """The address's query, with some of it changed; a change but of the page begins at the first one."""
+        """The address's query with changes; any change other than of the page goes back to the first page."""
         paged = changed.keys() & {"page", "skip"}
         link = self._replace(page="", skip=0) if changed and not paged else self
         link = link._replace(**changed)
@@ -145,18 +145,18 @@ class FleetLink(NamedTuple):
 
 
 class JobLink(NamedTuple):
-    """An address of a job's page; "" is what is usual."""
+    """An address of a job's page; "" is the default."""
 
     ledger: str = ""
     at: str = ""
-    """A moment as parse_as_of reads it; "" is the last that is known."""
+    """A moment for parse_as_of; "" is the latest."""
     clock: Clock = Clock.OCCURRED
     until: int | None = None
     """The position up to which the history is shown; None: all there is."""
 
     @classmethod
     def parse(cls, fields: Mapping[str, str]) -> Self:
-        """Raises InvalidFieldError for what says nothing."""
+        """Parses a query; raises InvalidFieldError."""
         at = fields.get("at", "").strip()
         until = fields.get("until", "").removeprefix("@")
         if until and not (until.isascii() and until.isdigit() and len(until) <= 18):
@@ -169,7 +169,7 @@ class JobLink(NamedTuple):
 
 
 def most_recent(text: str, now: datetime) -> str:
-    """`03:12` as the last moment by now at which it was that time (UTC); any other text as it is."""
+    """`03:12` as the most recent moment with that time of day (UTC); any other text unchanged."""
     if not _CLOCK_TIME.fullmatch(text):
         return text
     try:
@@ -180,9 +180,9 @@ def most_recent(text: str, now: datetime) -> str:
     return str(time_text(at if at <= now else at - timedelta(days=1)))
 
 
-def job_address(name: str, **said: str) -> str:
+def job_address(name: str, **query: str) -> str:
     """The address of a job's page."""
-    return f"/jobs/{quote(name)}{query_of(said)}"
+    return f"/jobs/{quote(name)}{query_of(query)}"
 
 
 def query_of(fields: Mapping[str, str]) -> str:
@@ -192,7 +192,7 @@ def query_of(fields: Mapping[str, str]) -> str:
 
 
 def check_ledger(name: str, ours: str) -> None:
-    """Raises InvalidFieldError for a link that is of another ledger."""
+    """Raises InvalidFieldError for a link to another ledger."""
     if name and name != ours:
         why = f"the link is of the ledger {name[:80]!r}, and this server shows {ours!r}"
         raise InvalidFieldError("ledger", why)

@@ -2,7 +2,7 @@
 
 `JOBLEDGER_LINK_TEMPLATES` holds NAME=ADDRESS pairs separated by spaces, such as
 `Logs=https://logs.example/search?q={id}&from={start}`. In an address `{name}`, `{project}`, `{id}`,
-`{start}` and `{end}` stand for the job's own, percent-encoded; a time that is not known is left empty.
+`{start}` and `{end}` are replaced by the job's values, percent-encoded; a time that is not known is left empty.
 """
 
 from datetime import datetime

@@ -19,14 +19,14 @@ NAMES: Final = (*COLUMNS, *LISTS, "ever(", "NOT ")
 
 
 class Offer(NamedTuple):
-    """A text, and which characters of the filter it stands for (from, up to)."""
+    """A text, and which characters of the filter it replaces (from, up to)."""
 
     text: str
     begin: int
     end: int
 
     def json(self) -> dict[str, str | int]:
-        """As the page takes it."""
+        """The offer as JSON for the page."""
         return {"text": self.text, "from": self.begin, "to": self.end}
 
 

@@ -9,5 +9,5 @@ FROM (
     SELECT '' AS key, kind AS value FROM newest
     UNION ALL
     SELECT label.key, label.value FROM newest, jsonb_each_text(labels) AS label
-) AS said
+) AS labels_of_job
 GROUP BY key ORDER BY count(*) DESC LIMIT 30

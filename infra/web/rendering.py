@@ -1,4 +1,4 @@
-"""HTML of the pages: Jinja templates, which escape whatever is put into them."""
+"""HTML of the pages, from Jinja templates that escape all values."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,13 +18,13 @@ _PACKAGE: Final = "jobledger.infra.web"
 _IN_SCRIPT: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
-def render(template: str, **said: Any) -> str:
-    """The template's HTML, with these in its places."""
-    return _environment().get_template(template).render(said)
+def render(template: str, **data: Any) -> str:
+    """The template's HTML with this data."""
+    return _environment().get_template(template).render(data)
 
 
 def time_shown(time: datetime | None) -> str:
-    """`2011-05-01 23:10:00.5`: in UTC, without what is zero at its end; "" where there is none."""
+    """`2011-05-01 23:10:00.5`: in UTC, without trailing zeros; "" for None."""
     if time is None:
         return ""
     whole, _, fraction = time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f").partition(".")
@@ -33,7 +33,7 @@ def time_shown(time: datetime | None) -> str:
 
 
 def second_shown(time: datetime | None) -> str:
-    """`2011-05-01 23:10:00`: the second that a time is in."""
+    """`2011-05-01 23:10:00`: a time to the second."""
     return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
@@ -43,13 +43,13 @@ def number_shown(number: int) -> str:
 
 
 def json_text(value: Mapping[str, Any] | list[Any]) -> Markup:
-    """JSON to stand in a <script type="application/json">, whatever its texts hold."""
-    # What could end the element, or begin a comment in it, is written as JSON's escapes.
+    """JSON for a <script type="application/json">, whatever texts it has."""
+    # Characters that could end the element or begin a comment are escaped.
     return Markup(orjson.dumps(value).decode().translate(_IN_SCRIPT))  # noqa: S704
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """CSV (RFC 4180); times are RFC 3339, and no cell is computed by a spreadsheet."""
+    """CSV (RFC 4180); times are RFC 3339, and no cell is a formula for a spreadsheet."""
     out = io.StringIO()
     write_csv(out, columns, ([_cell(value) for value in row] for row in rows))
     return out.getvalue()

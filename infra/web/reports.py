@@ -32,16 +32,16 @@ TITLES: Final = {
 }
 MAX_LINES: Final = 10
 MAX_MESSAGE: Final = 1_000
-"""Characters of an error message that a link has whole."""
+"""The longest error message that a link contains in full."""
 SHOWN_OF_MESSAGE: Final = 200
 
 
 class ReportLink(NamedTuple):
-    """An address of the reports page; "" is what is usual."""
+    """An address of the reports page; "" is the default."""
 
     ledger: str = ""
     at: str = ""
-    """As `TIME@POSITION`: what "now" meant, and the events that count; "" is all there is."""
+    """`TIME@POSITION`: the time of "now", and the last event that counts; "" is the present."""
     report: str = "throughput"
     begin: str = ""
     end: str = ""
@@ -56,7 +56,7 @@ class ReportLink(NamedTuple):
 
     @classmethod
     def parse(cls, fields: Mapping[str, str]) -> Self:
-        """Raises InvalidFieldError for a report there is not."""
+        """Parses a query; raises InvalidFieldError for an unknown report."""
         link = cls(
             begin=fields.get("from", "").strip(),
             end=fields.get("to", "").strip(),
@@ -108,7 +108,7 @@ class ReportPage(NamedTuple):
     """One report, drawn and written."""
 
     link: ReportLink
-    """Pinned to the moment the report holds for."""
+    """The link, pinned to the moment of the report."""
     report: Analysis
     chart: Chart | None
     hits: list[Hit]
@@ -172,7 +172,7 @@ def _worded(name: str) -> str:
 
 
 def _report(reader: Reader, link: ReportLink, asked: Question) -> Analysis:
-    """As of the link's moment, computed from just the events that counted then, if there are more by now."""
+    """The report as of the link's moment, from the events up to its position."""
     parsed = asked.parsed()
     moment = read_moment(reader, link)
     if moment.position == reader.follow(reader.size()):
@@ -189,7 +189,7 @@ def _live(reader: Reader, asked: Question, parsed: Asked, moment: Moment) -> Ana
 
 
 def read_moment(reader: Reader, link: ReportLink) -> Moment:
-    """The moment meant: what "now" was, and the events that counted; raises InvalidFieldError."""
+    """The moment of the link: its time and position; raises InvalidFieldError."""
     if not link.at:
         return reader.moment("now", Clock.OCCURRED)
     meant = parse_as_of(link.at, None, reader.moment(None).time)
@@ -209,7 +209,7 @@ def _unit(
 
 
 def _hits(found: Analysis, span: Span, rows: list[tuple[str, list[Any]]]) -> Iterable[Hit]:
-    """One for each time that the report has a row of."""
+    """One hit for each time of the report's rows."""
     bucket = found.window.bucket or timedelta()
     totals: dict[datetime, tuple[str, list[str]]] = {}
     for address, row in rows:
@@ -289,7 +289,7 @@ def _within(field: str, time: datetime, found: Analysis) -> list[str]:
 
 
 def _of_message(message: str) -> list[str]:
-    """The filter for jobs with that error message; of a long one its beginning and its digest."""
+    """The filter for jobs with that error message; for a long one, by its beginning and its digest."""
     if not message:
         return ['(error_message = "" OR NOT error_message = *)']
     if len(message) <= MAX_MESSAGE:

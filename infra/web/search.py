@@ -18,7 +18,7 @@ def is_plain(text: str) -> bool:
 
 
 def filter_of(text: str) -> str:
-    """The filter that the text means: of plain words, that each is in a name or a message."""
+    """The filter for the text; for plain words, each must be in a name or a message."""
     if not is_plain(text) or "\0" in text:
         return text
     return " AND ".join(_looked_for(word) for word in text.split())

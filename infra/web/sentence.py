@@ -1,4 +1,4 @@
-"""The fleet in one sentence: how many jobs run, wait, failed lately and wait for too long, each a link."""
+"""The state of all jobs in one sentence: running, queued, recently failed and late jobs, each with a link."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader
@@ -37,7 +37,7 @@ class Fact(NamedTuple):
 def facts(
     reader: Reader, moment: Moment, scope: Scope, counts: Mapping[str, int], *, whole: bool
 ) -> list[Fact]:
-    """As of the moment; `counts` are of the states then, and `whole` says that all jobs may be seen."""
+    """The facts as of a moment; `counts` are the jobs by state, and `whole` says that the caller may see all jobs."""
     return [*_facts(reader, moment, scope, counts, whole)]
 
 
@@ -69,19 +69,19 @@ def _facts(
     late = 0
     if since is not None and moment.time - since > LATE_AFTER:
         known = sum(moment.time - time > LATE_AFTER for time in oldest)
-        # Where all of those that were read are late, there may be more.
+        # If all jobs that were read are late, there may be more.
         late = known if known < len(oldest) or waiting == len(oldest) else _count(reader, moment, scope(slow))  # fmt: skip
     yield Fact(late, "late", "EXPIRED", slow, "waiting to run for over 15 min" if late else "")
 
 
 def _oldest(reader: Reader, moment: Moment, scope: Scope) -> list[datetime]:
-    """Since when jobs have waited, the ones that have for the longest time first."""
+    """When waiting jobs began to wait, oldest first."""
     page = reader.page(scope(WAITING), page_size=100, order_by="update_time", as_of=moment)
     return [job.update_time for job in page.jobs if job.update_time is not None]
 
 
 def _failed(reader: Reader, moment: Moment, recent: Filter, whole: bool) -> int:
-    """From the state changes of the last day where these are known to be of just this moment."""
+    """Counts the failed jobs from the state changes of the last day, if these are known for this very moment."""
     if whole and moment.clock is Clock.OCCURRED:
         parameters = moment._asdict() | {"begin": moment.time - DAY}
         with translated(), reader.pool.connection() as connection, connection.transaction():

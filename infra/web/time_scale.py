@@ -10,13 +10,13 @@ from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.explain import elapsed
+from jobledger.infra.history.durations import elapsed
 from jobledger.infra.web.charts import Tick
 
 MAX_IDLE_SHARE: Final = 0.12
 """The share of the band that one interval in which nothing ran may take."""
 TAIL_SHARE: Final = 0.02
-"""The share of the band that stands for the time after the last event."""
+"""The share of the band for the time after the last event."""
 MIN_TICK_GAP_PERCENT: Final = 11.0
 """Percent between two ticks, at least."""
 MIN_DATED_GAP_PERCENT: Final = 20.0
@@ -27,14 +27,14 @@ class Break(NamedTuple):
     """An interval that is drawn shorter than it was."""
 
     place: float
-    said: str
+    duration: str
 
 
 class Scale:
     """Time along a band: linear, but intervals in which nothing ran are shortened."""
 
     def __init__(self, entries: Sequence[tuple[datetime, bool]]) -> None:
-        """`entries`: times in order, and whether something ran from there on."""
+        """`entries`: times in order, and whether the job ran after each."""
         self.times = [time for time, _ in entries]
         lengths = [(b - a).total_seconds() for a, b in pairwise(self.times)]
         busy = [ran for _, ran in entries[:-1]]
@@ -82,7 +82,7 @@ def ticks(scale: Scale) -> list[Tick]:
 
 
 def breakpoints(scale: Scale) -> list[tuple[str, float]]:
-    """Only those between which time does not run as before."""
+    """Breakpoints, without those between which the scale does not change."""
     kept: list[tuple[str, float]] = []
     pairs = list(zip(scale.times, scale.places, strict=True))
     for n, (time, place) in enumerate(pairs):

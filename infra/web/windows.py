@@ -14,11 +14,11 @@ from jobledger.infra.web.links import WINDOWS, FleetLink
 DEFAULT_WINDOW: Final = "24h"
 MIN_LENGTH: Final = timedelta(seconds=1)
 SHARE_AFTER: Final = 0.25
-"""The share of a window that is after a moment that is not in the last one."""
+"""The share of a window after its moment, if the moment is not in the latest window."""
 
 
 def read_extent(reader: Reader, moment: Moment, project: str | None) -> Extent:
-    """From the first to the last event that is known at the moment; from EARLIEST where there is none."""
+    """From the first to the last event that is known at the moment; from EARLIEST if there is none."""
     last = moment if moment.clock is Clock.OCCURRED else reader.moment(None)
     return extent(reader, last, project) or Extent(EARLIEST, EARLIEST)
 
@@ -26,7 +26,7 @@ def read_extent(reader: Reader, moment: Moment, project: str | None) -> Extent:
 def find_window(
     reader: Reader, link: FleetLink, moment: Moment, project: str | None
 ) -> tuple[Span, Extent]:
-    """The window of the link, and from when to when anything is known to have happened."""
+    """The window of the link, and the times of the first and the last event."""
     whole = read_extent(reader, moment, project)
     return window_of(link, whole, moment, reader.moment(None).time), whole
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra import Ledger
-from jobledger.infra.analytics.analysis import REPORTS, Analysis, report
+from jobledger.infra.analytics.analysis import Analysis, report
 from jobledger.infra.analytics.buckets import length_text, parse_bucket
 from jobledger.infra.analytics.charts import draw, lines_of, sparkline
+from jobledger.infra.analytics.statistics import REPORTS
 
 from tests.command_line import Cli
 

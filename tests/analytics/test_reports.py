@@ -13,8 +13,9 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import TERMINAL, JobState, state_after
 from jobledger.infra import Ledger
-from jobledger.infra.analytics.analysis import DURATIONS, REPORTS, report
+from jobledger.infra.analytics.analysis import report
 from jobledger.infra.analytics.buckets import ORIGIN, floor_of
+from jobledger.infra.analytics.statistics import DURATIONS, REPORTS
 from psycopg.sql import SQL
 
 from tests.clocks import taken

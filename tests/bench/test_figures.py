@@ -35,4 +35,4 @@ def test_a_page_has_no_table_of_figures_without_a_source(page: str) -> None:
     text = (ROOT / page).read_text()
     sourced = re.sub(r"<!-- figures: .*?<!-- /figures -->", "", text, flags=re.DOTALL)
     assert "<!-- figures: " in text
-    assert not re.search(r"^\|.*\| ledger \|", sourced, flags=re.MULTILINE)
+    assert not re.search(r"^\|.*\| Job Ledger \|", sourced, flags=re.MULTILINE)

@@ -324,7 +324,7 @@ def test_one_of_a_group_may_be_set() -> None:
     both: dict[str, Any] = {"trainingInput": {}, "predictionInput": {}}
     assert refusal(ML, "Job", both) == (
         "predictionInput",
-        "is set beside trainingInput, and only one of the two may be",
+        "is set, and so is trainingInput; set only one of them",
     )
 
 

@@ -22,7 +22,8 @@ from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.blame import blame
 from jobledger.infra.history.diff import ABSENT, Change, FleetDiff, diff_fleet, diff_jobs
-from jobledger.infra.history.explain import elapsed, why
+from jobledger.infra.history.durations import elapsed
+from jobledger.infra.history.explain import why
 from jobledger.infra.history.timeline import span
 
 from tests.clocks import taken
@@ -251,13 +252,15 @@ def test_why_explains_the_chain_in_sentences(ledger: Ledger) -> None:
     ]
     recorded = [r.sentence.partition("; recorded ")[2].split()[0] for r in told.reasons]
     assert set(recorded) <= set(lates)
-    conclusion = "It is QUEUED since 2026-06-01 12:20:00 UTC; 2 attempts; 1 contradicted report."
+    conclusion = (
+        "It has been QUEUED since 2026-06-01 12:20:00 UTC; 2 attempts; 1 contradicted report."
+    )
     assert told.conclusion == conclusion
     then = why(ledger.reader, NAME, ledger.moment("v3", None, NAME))
-    assert then.conclusion == "It is RUNNING since 2026-06-01 12:05:00 UTC."
+    assert then.conclusion == "It has been RUNNING since 2026-06-01 12:05:00 UTC."
     ledger.cancel(NAME)
     ledger.delete(NAME)
-    assert "It is deleted since" in why(ledger.reader, NAME, ledger.moment()).conclusion
+    assert "It was deleted on" in why(ledger.reader, NAME, ledger.moment()).conclusion
 
 
 @settings(
@@ -270,7 +273,7 @@ def test_any_history_can_be_explained(dsn: str, history: list[tuple[Data, dateti
         for clock in (None, "occurred"):
             moment = ledger.moment("now" if clock else None, clock)
             told = why(ledger.reader, "projects/p/jobs/j0", moment)
-            assert told.conclusion.startswith("It is ")
+            assert told.conclusion.startswith(("It has been ", "It was "))
             assert {b.field for b in blame(ledger.reader, "projects/p/jobs/j0", moment)} >= {
                 "state"
             }
@@ -318,7 +321,7 @@ def test_diff_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     assert "v4 Succeeded" in cli("blame", "x")
     chain = cli.json("why", "x", "--as-of", "v2", "--json")
     assert [c["event"]["type"] for c in chain["chain"]] == ["Created", "Failed"]
-    assert "It is SUCCEEDED since" in cli("why", "x")
+    assert "It has been SUCCEEDED since" in cli("why", "x")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from jobledger.domain.states import (
     state_after,
 )
 from jobledger.infra import Ledger
-from jobledger.infra.analytics.analysis import ENDINGS as COUNTED_ENDINGS
+from jobledger.infra.analytics.statistics import ENDINGS as COUNTED_ENDINGS
 from jobledger.infra.evaluation.runs.scheduler import _MAY_EXECUTE, READ_EVALUATING
 
 from tests.checkout import ROOT
@@ -44,7 +44,8 @@ EXPLAINED: Final = {
     "infra/google/vertex/jobs.py": "a dialect narrows commands: nothing happens to a paused job that is paused",
     "infra/google/vertex/resources.py": "Vertex AI's own names, and a dialect narrows commands: only a running job is paused",
     "infra/google/wire/resources.py": "Google shows a job that expired with an error of its own",
-    "infra/history/explain.py": "which events people cause, and which say nothing of the state",
+    "infra/history/event_sentences.py": "which events commands cause",
+    "infra/history/explain.py": "which events say nothing about the state",
     "infra/google/vertex/operation_methods.py": "which events begin an operation of Google's",
     "infra/transfer/google_cluster.py": "what a trace's row may stand for; the table says which of these may follow",
     "infra/history/next_failure.sql": "what a step from failure to failure stops at",

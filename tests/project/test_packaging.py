@@ -34,7 +34,7 @@ def test_the_wheel_installs_and_runs_outside_the_checkout(tmp_path: Path, dsn: s
 
     assert "is ready" in use(jobledger, "init")
     assert use(python, "-c", USE) == "RUNNING projects/p/jobs/x\n"
-    assert "all as shown" in use(jobledger, "verify")
+    assert "all rows match" in use(jobledger, "verify")
     listed = use(python, "-m", "zipfile", "-l", str(wheel))
     shipped = {line.split()[0] for line in listed.splitlines()[1:]}
     web = [

@@ -35,7 +35,12 @@ def test_the_lifecycle_is_printed_and_drawn_as_it_is(option: str) -> None:
 
 def test_each_arrow_of_the_walk_is_an_import_or_a_statement_that_is_sent() -> None:
     graph = grimp.build_graph("jobledger")
-    walk = (ROOT / "infra" / "README.md").read_text().split("## One way through")[1].split("```")[1]
+    walk = (
+        (ROOT / "infra" / "README.md")
+        .read_text()
+        .split("## The path of a write")[1]
+        .split("```")[1]
+    )
     arrows = [
         (one, other)
         for line in walk.splitlines()

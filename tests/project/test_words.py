@@ -18,6 +18,10 @@ REPLACED: Final = {
     r"\b[Ww]hoever\b": "a noun, such as caller, client or process",
     r"\bheld against\b": "compared with",
     r"\bfor ever\b": "permanently, or always",
+    r"\b[Ss]aid\b": "data, fields, message: what it is",
+    r"\b[Bb]eside\b": "next to, with, in addition to, compared with",
+    r"\b(comes by|are told)\b": "a plain verb, such as runs, gets or is notified",
+    r"\bholds? (the|a|an) (text|hash|event)": "has, or contains",
 }
 """Replaced words, and their replacements."""
 KEPT: Final = {
@@ -29,9 +33,20 @@ KEPT: Final = {
     "infra/package/reference.md": "keeps a former name",
     "infra/evaluation/samples/read_sampling.sql": "reads a stored column",
     "infra/upkeep/verify_sampling.sql": "reads a stored column",
+    "infra/cli/proof/verify.py": "keeps a former key of its JSON",
+    "domain/events.py": "changes with the next version of its fields",
+    "infra/eventstore/commit/bulk.py": "changes with the write path",
+    "infra/eventstore/commit/observations.py": "changes with the write path",
+    "infra/eventstore/commit/pending.py": "changes with the write path",
+    "infra/eventstore/commit/plain.py": "changes with the write path",
 }
-STORED: Final = ("infra/postgres/migrations/", "projections/", "infra/web/files/lit-html.js")
-"""Files whose bytes are stored in ledgers, and third-party files."""
+FIXED: Final = (
+    "infra/postgres/migrations/",
+    "projections/",
+    "infra/web/files/lit-html.js",
+    "infra/bench/",
+)
+"""Files whose bytes are stored in ledgers, third-party files, and the benchmark, whose JSON keys are fixed."""
 READ: Final = (".py", ".sql", ".js", ".html", ".css", ".md")
 
 
@@ -58,7 +73,7 @@ def written() -> list[str]:
         text=True,
     )
     names = [name for name in listed.stdout.splitlines() if name.endswith(READ)]
-    return [name for name in names if not name.startswith(STORED) and name not in KEPT]
+    return [name for name in names if not name.startswith(FIXED) and name not in KEPT]
 
 
 def test_replaced_words_do_not_occur() -> None:

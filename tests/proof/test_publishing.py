@@ -34,7 +34,7 @@ from jobledger.infra.proof.signing.policy import Policy
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.witness import cosigning
 from jobledger.infra.proof.witness.cosigning import Witnesses
-from jobledger.infra.proof.witness.state_file import EMPTY, Memory
+from jobledger.infra.proof.witness.state_file import EMPTY_STATE, Memory
 from jobledger.infra.proof.witness.witness import RefusedError, Submission, Witness
 from jobledger.infra.settings import Settings
 
@@ -165,7 +165,7 @@ def test_a_failing_destination_is_logged_and_the_others_are_served(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(publishing, "ENDS_WITHIN", 0.5)
+    monkeypatch.setattr(publishing, "PROGRAM_TIMEOUT_SECONDS", 0.5)
     (tmp_path / "file").write_text("")
     answers = {
         "/refused": (403, b"not you"),
@@ -210,7 +210,7 @@ class Honest:
 
     def __init__(self, folder: Path, key: SigningKey) -> None:
         folder.mkdir()
-        (folder / "state").write_text(EMPTY)
+        (folder / "state").write_text(EMPTY_STATE)
         memory = Memory(folder / "state", key.verifier)
         self.witness = Witness(key, [LOG.key.verifier], memory)
         self.olds: list[int] = []
@@ -313,7 +313,7 @@ def test_cosignatures_of_others_beside_its_own_are_left_out() -> None:
 def test_a_silent_witness_times_out_and_has_one_request_at_a_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cosigning, "TOGETHER", 0.2)
+    monkeypatch.setattr(cosigning, "TOTAL_TIMEOUT_SECONDS", 0.2)
     answers = Event()
 
     def silent(asked: Asked) -> tuple[int, bytes]:

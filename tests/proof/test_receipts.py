@@ -270,9 +270,9 @@ def test_it_says_which_versions_it_covers(
     desk = handed.desk
     assert handed.verify("--job", str(handed.history)) == 0
     said = capsys.readouterr().out
-    assert "version 2 is as" in said
-    assert "its state RUNNING is that event's" in said
-    assert "not covered: versions 1, and the file's first line" in said
+    assert f"{handed.history}: version 2 has the recorded data" in said
+    assert f"{handed.history}: the state RUNNING was set by version 2" in said
+    assert "not covered by this receipt: versions 1, and the file's first line" in said
     desk.ledger.change_labels(NAME, {"team": "b"})
     receipt = desk.folder / "labels"
     assert desk.run("receipt", NAME, "--to", str(receipt)) == 0

@@ -108,7 +108,7 @@ def test_a_resumed_log_is_signed_and_verification_names_the_loss(loss: Loss, lat
     assert found.lost_checkpoints == 1
     [record] = found.records
     assert (record.kind, record.position, record.actor) == ("resumed", resumed.record, "ann")
-    assert record.said["lost"] == {"first": KEPT + 1, "last": LOST}
+    assert record.data["lost"] == {"first": KEPT + 1, "last": LOST}
 
 
 def test_the_statement_is_signed_by_old_and_new_key(loss: Loss) -> None:

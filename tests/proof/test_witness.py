@@ -26,7 +26,7 @@ from jobledger.infra.http.witness_server import MAX_BODY
 from jobledger.infra.proof.signing.algorithms import COSIGNATURE
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.notes import Note, SigningKey, VerifierKey, parse_signatures
-from jobledger.infra.proof.witness.state_file import EMPTY, Memory, open_files, read_key
+from jobledger.infra.proof.witness.state_file import EMPTY_STATE, Memory, open_files, read_key
 from jobledger.infra.proof.witness.witness import Submission, Witness
 
 from tests.servers import new_client
@@ -355,7 +355,7 @@ def test_two_processes_and_many_logs_at_once_never_cosign_two_ways_or_backwards(
 WITNESS: Final = SigningKey.generate(NAME, COSIGNATURE)
 
 
-def files(folder: Path, state: str = EMPTY, key: str = WITNESS.secret) -> tuple[Path, Path]:
+def files(folder: Path, state: str = EMPTY_STATE, key: str = WITNESS.secret) -> tuple[Path, Path]:
     (folder / "key").write_text(key)
     (folder / "key").chmod(SECRET)
     (folder / "state").write_text(state)

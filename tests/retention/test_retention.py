@@ -146,7 +146,7 @@ def test_a_held_job_is_never_pruned(ledger: Ledger, tmp_path: Path, pin: bool) -
         ledger.failed(name, "x")
     ledger.hold(NAME, "case 4711", pin=pin, actor="ada")
     how = "pinned since .* by ada" if pin else "under a legal hold since .* by ada"
-    with pytest.raises(JobHeldError, match=rf"{NAME} is {how} \(case 4711\)"):
+    with pytest.raises(JobHeldError, match=rf"{NAME} has been {how} \(case 4711\)"):
         ledger.prune(datetime.now(UTC), Export(tmp_path / "x", is_there=False))
     assert len(ledger.list()) == 2
     assert not (tmp_path / "x").exists()
@@ -285,14 +285,14 @@ def test_history_and_why_name_the_holds_of_a_job(
     ledger.hold(NAME, "reference run", pin=True)
     cli = Cli(dsn, ledger_name)
     _, legal, pinned = cli("why", NAME).strip().rsplit("\n", 2)
-    assert re.fullmatch(r"It is under a legal hold since \S+ by ada \(case 7\)\.", legal)
-    assert re.fullmatch(r"It is pinned since \S+ \(reference run\)\.", pinned)
+    assert re.fullmatch(r"It has been under a legal hold since \S+ by ada \(case 7\)\.", legal)
+    assert re.fullmatch(r"It has been pinned since \S+ \(reference run\)\.", pinned)
     assert "hold" not in cli("why", NAME, "--as-of", f"@{before}")
     [at] = ledger.holds(NAME, position=before + 1)
     assert at.reason == "case 7"
     shown = cli.run("history", NAME)
-    assert f"{NAME} is under a legal hold since " in shown.stderr
-    assert f"{NAME} is pinned since " in shown.stderr
+    assert f"{NAME} has been under a legal hold since " in shown.stderr
+    assert f"{NAME} has been pinned since " in shown.stderr
     assert "case 7" not in shown.stdout
     with pytest.raises(InvalidFieldError, match="needs the name of a job"):
         ledger.holds(position=1)

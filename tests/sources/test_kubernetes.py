@@ -504,7 +504,7 @@ def test_a_token_that_has_expired_is_renewed(ledger: Ledger, kubeconfig: Path) -
         ("#!/bin/sh\nexit 0", {"command": "no-such-program"}, "'no-such-program' cannot be run: No such file"),
         ("#!/bin/sh\nexit 0", {"command": "./none", "installHint": "get it\nthere"}, "No such file or directory; get it there"),
         ("#!/bin/sh\necho denied >&2; exit 1", {}, "'./login' exits with 1: denied"),
-        ("#!/bin/sh\nexit 1", {}, "exits with 1: it says nothing"),
+        ("#!/bin/sh\nexit 1", {}, "exits with 1: without a message"),
         ("#!/bin/sh\necho hello", {}, "does not answer with JSON"),
         ("#!/bin/sh\necho '[]'", {}, "answers with None instead of an ExecCredential"),
         ("#!/bin/sh\necho '{\"kind\": \"Token\"}'", {}, r"answers with \('Token', None\) instead of"),

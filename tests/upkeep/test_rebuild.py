@@ -133,10 +133,10 @@ def test_two_sessions_make_the_same_rows_and_indexes(busy: Ledger) -> None:
     )
     with busy.connection() as first, busy.connection() as second:
         before = [first.execute(read).fetchall() for read in (rows, indexes)]
-        assert rebuild(first, JOBS, beside=second) == busy.size()
+        assert rebuild(first, JOBS, second=second) == busy.size()
         assert [second.execute(read).fetchall() for read in (rows, indexes)] == before
         with pytest.raises(KeyboardInterrupt):
-            rebuild(first, JOBS, fail, beside=second)
+            rebuild(first, JOBS, fail, second=second)
         assert [second.execute(read).fetchall() for read in (rows, indexes)] == before
     assert left_over(busy) == 0
     assert findings(busy) == []

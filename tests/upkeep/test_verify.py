@@ -43,8 +43,8 @@ def test_damage_is_found_and_named(ledger: Ledger, damage: str, kinds: set[str])
         assert verify(connection).ok
         connection.execute(damage.encode())
         verdict = verify(connection)
-        with ledger.connection() as beside:
-            assert verify(connection, beside=beside) == verdict
+        with ledger.connection() as second:
+            assert verify(connection, second=second) == verdict
     assert not verdict.ok
     assert {finding.kind for finding in verdict.findings} <= kinds
     assert verdict.findings

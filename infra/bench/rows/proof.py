@@ -15,7 +15,7 @@ from jobledger.infra.bench.rows.past import history
 from jobledger.infra.bench.rows.reading import written
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.proof.audit.verify_log import Shown, verify_log
+from jobledger.infra.proof.audit.verify_log import KnownCheckpoint, verify_log
 from jobledger.infra.proof.log.leaves import copy_rows
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.receipts import make_receipt
@@ -47,7 +47,7 @@ def verify_proof(arena: Arena) -> Iterator[Sides]:
     checkpoint, size = _signed(arena, ledger), ledger.size()
 
     def check(connection: Connection) -> None:
-        assert verify_log(connection, [Shown(checkpoint, "its own")]).ok
+        assert verify_log(connection, [KnownCheckpoint(checkpoint, "its own")]).ok
 
     def hash_all(connection: Connection) -> None:
         hashed = hashlib.sha256()

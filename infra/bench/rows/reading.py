@@ -78,16 +78,16 @@ def verify_rows(arena: Arena) -> Iterator[Sides]:
     ledger = written(arena)
 
     def ours() -> Reading:
-        with ledger.connection() as connection, ledger.connection() as beside:
-            return arena.once(lambda: verify(connection, beside=beside), ledger.size())
+        with ledger.connection() as connection, ledger.connection() as second:
+            return arena.once(lambda: verify(connection, second=second), ledger.size())
 
     with ledger.connection() as connection:
         yield Sides(ours, lambda: _rebuilt(arena, connection, ledger))
 
 
 def _rebuilt(arena: Arena, connection: Connection, ledger: Ledger) -> Reading:
-    with ledger.connection() as beside:
-        return arena.once(lambda: rebuild(connection, PROJECTIONS[0], beside=beside), ledger.size())
+    with ledger.connection() as second:
+        return arena.once(lambda: rebuild(connection, PROJECTIONS[0], second=second), ledger.size())
 
 
 def _folded(arena: Arena, connection: Connection, ledger: Ledger) -> Reading:

@@ -28,36 +28,41 @@ SIGNED: Final = (Format.JSONL, Format.PARQUET)
 """Formats that hold a checkpoint of the log, where one can be signed here."""
 
 
+Name = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME]", help="One job; default: all jobs, or those of --filter."),
+]
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format", help="The format; jsonl can be read again by show --from and history --from."
+    ),
+]
+Filter = Annotated[
+    str, typer.Option("--filter", help="Only jobs that matched this AIP-160 filter at the moment.")
+]
+To = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="The file to write; for parquet a new or empty folder."),
+]
+PartitionBy = Annotated[
+    Partition | None,
+    typer.Option(
+        "--partition-by",
+        help="The folders of parquet's files: by the day that events occurred (the default), or by day and kind of job.",
+    ),
+]
+
+
 def export(
     context: typer.Context,
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="[NAME]", help="One job; default: all jobs, or those of --filter."),
-    ] = None,
-    format_: Annotated[
-        Format,
-        typer.Option(
-            "--format",
-            help="The format; jsonl can be read again by show --from and history --from.",
-        ),
-    ] = Format.JSONL,
-    filter_: Annotated[
-        str,
-        typer.Option("--filter", help="Only jobs that matched this AIP-160 filter at the moment."),
-    ] = "",
-    to: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="The file to write; for parquet a new or empty folder."),
-    ] = None,
+    name: Name = None,
+    format_: FormatOption = Format.JSONL,
+    filter_: Filter = "",
+    to: To = None,
     as_of: AsOf = None,
     clock: OnClock = None,
-    partition_by: Annotated[
-        Partition | None,
-        typer.Option(
-            "--partition-by",
-            help="The folders of parquet's files: by the day that events occurred (the default), or by day and kind of job.",
-        ),
-    ] = None,
+    partition_by: PartitionBy = None,
 ) -> None:
     """Export the events of jobs up to a moment, as a history or in other programs' formats.
 
@@ -75,9 +80,9 @@ def export(
         wanted = _selection(ledger, moment, job, filter_, format_)
         total = None if job or filter_ else moment.position
         out: Path | BinaryIO = sys.stdout.buffer if to is None else to
-        # If the export itself goes to the terminal, nothing else does.
-        beside = to is not None or not sys.stdout.isatty()
-        with moving("exporting", total, shown=beside) as move:
+        # If the export itself goes to the terminal, no progress is shown there.
+        shows_progress = to is not None or not sys.stdout.isatty()
+        with moving("exporting", total, shown=shows_progress) as move:
             partition = partition_by or Partition.DAY
             written = exporting.export(ledger.reader, wanted, format_, out, move, partition)
     print_moment(moment)

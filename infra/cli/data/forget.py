@@ -1,4 +1,4 @@
-"""Commands that forget, so that it is known that something was: erase, prune."""
+"""Commands that delete data and record that they did: erase, prune."""
 
 import getpass
 import sys
@@ -35,57 +35,70 @@ def erase(
         say(f"erased: key {erasure.key}, recorded at position {erasure.position}")
 
 
+Before = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME",
+        help="Prune jobs whose last event was recorded before: ISO 8601, '400 days ago'.",
+    ),
+]
+To = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Export the jobs to this new file (jsonl) first."),
+]
+Exported = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Prune only jobs that this export (jsonl) contains completely."
+    ),
+]
+Compact = Annotated[
+    bool,
+    typer.Option(
+        "--compact",
+        help="Then return the disk space, while others read and write the ledger.",
+    ),
+]
+SkipHeld = Annotated[
+    bool, typer.Option("--skip-held", help="Leave out jobs that are held or pinned.")
+]
+
+
 def prune(
     context: typer.Context,
-    before: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME",
-            help="Prune jobs whose last event was recorded before: ISO 8601, '400 days ago'.",
-        ),
-    ],
-    to: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Export the jobs to this new file (jsonl) first."),
-    ] = None,
-    exported: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Prune only jobs that this export (jsonl) contains completely."
-        ),
-    ] = None,
-    compact: Annotated[
-        bool,
-        typer.Option(
-            "--compact", help="Then give the disk back, while others read and write the ledger."
-        ),
-    ] = False,
-    skip_held: Annotated[
-        bool, typer.Option("--skip-held", help="Leave out jobs that are held or pinned.")
-    ] = False,
+    before: Before,
+    to: To = None,
+    exported: Exported = None,
+    compact: Compact = False,
+    skip_held: SkipHeld = False,
     json: Json = False,
 ) -> None:
     """Export old jobs and delete them from the ledger; the log records that, and proofs stay valid."""
-    file = to or exported
-    if file is None or (to and exported):
-        raise InvalidFieldError("to", "is missing; give --to FILE, or --exported FILE")
-    if to == STDOUT:
-        raise InvalidFieldError("to", "must be a file: standard output may be lost")
+    export = _export(to, exported)
     time = past_time(before, "before")
     with target(context).open() as ledger:
-        export = Export(file, is_there=exported is not None)
         pruned = ledger.prune(time, export, getpass.getuser(), skip_held=skip_held)
         result: JsonObject = {
             "jobs": pruned.jobs,
             "events": pruned.events,
             "before": time_text(time),
         }
-        result |= {"records": pruned.records, "file": str(file) if pruned.jobs else None}
+        result |= {"records": pruned.records, "file": str(to or exported) if pruned.jobs else None}
         try:
             if compact:
                 result["bytes"] = ledger.compact()._asdict()
         finally:  # The pruned jobs are printed even if no disk space was returned.
             _print_pruned(result, json=json)
+
+
+def _export(to: Path | None, exported: Path | None) -> Export:
+    """The export that keeps what is pruned; raises InvalidFieldError unless one file is given."""
+    file = to or exported
+    if file is None or (to and exported):
+        raise InvalidFieldError("to", "is missing; give --to FILE, or --exported FILE")
+    if to == STDOUT:
+        raise InvalidFieldError("to", "must be a file: standard output may be lost")
+    return Export(file, is_there=exported is not None)
 
 
 def _print_pruned(result: JsonObject, *, json: bool) -> None:

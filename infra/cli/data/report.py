@@ -127,7 +127,7 @@ def report(
 
     attempts: how many the jobs that ended took, and how they ended.
 
-    reporters: the clock of each actor and worker beside the server's, and whether it runs ahead or
+    reporters: the clock of each actor and worker compared with the server's, and whether it runs ahead or
     jumped back.
     """
     if certify is not None:

@@ -13,10 +13,12 @@ from jobledger.infra.upkeep.capacity import SECONDS, parse_keep
 from rich.table import Table
 
 retention = typer.Typer(
-    no_args_is_help=True, help="List, set, drop and apply rules of how long jobs are kept."
+    no_args_is_help=True, help="List, set, drop and apply rules for how long jobs are kept."
 )
 RuleName = Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, such as failed.")]
-Pin = Annotated[bool, typer.Option("--pin", help="A pin, beside or instead of a legal hold.")]
+Pin = Annotated[
+    bool, typer.Option("--pin", help="A pin, in addition to or instead of a legal hold.")
+]
 
 
 @retention.command("list")
@@ -78,7 +80,8 @@ def apply(
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Where pruned jobs are exported; default: JOBLEDGER_ARCHIVES."
+            metavar="FOLDER",
+            help="The folder for exports of pruned jobs; default: JOBLEDGER_ARCHIVES.",
         ),
     ] = None,
     dry_run: Annotated[

@@ -36,7 +36,7 @@ NAME_WIDTH: Final = 10
 def doctor(context: typer.Context, format_: FormOption = Form.TABLE, json: Json = False) -> None:
     """Check settings, server, schema, grants, clock, keys, checkpoint, spool, disk and ports; exits 1 if one is wrong.
 
-    Says of each what was found, and of a problem what to do about it.
+    Shows what was found, and what to do about each problem.
     """
     checks = list(examine(target(context)))
     is_well = all(check.status is not Status.PROBLEM for check in checks)

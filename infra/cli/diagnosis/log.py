@@ -19,7 +19,7 @@ from jobledger.infra.settings import Settings
 MAX_UNSIGNED_SECONDS: Final = 60.0
 GO_ON: Final = (
     "jobledger verify --proof names what was changed; after a failover or a restored backup,"
-    " jobledger log resume tells what was lost, and with --accept-loss goes on"
+    " jobledger log resume shows what was lost; with --accept-loss, the log is signed again"
 )
 
 

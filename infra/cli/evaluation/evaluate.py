@@ -45,12 +45,11 @@ def scheduler(
 ) -> None:
     """Start and continue the runs of evaluation jobs when they are due; of several schedulers one is active.
 
-    It also marks jobs as EXPIRED whose heartbeats stopped, records runs from this machine's spool, and
-    applies the retention rules every hour.
-    Without the extra `evaluation` it does all of this but evaluate predictions, and says so.
+    It also marks jobs whose heartbeats stopped as EXPIRED, records runs from this machine's spool, and
+    applies the retention rules every hour. Without the extra `evaluation`, it does not evaluate predictions.
 
-    Runs are due as Google's are, at 10:00 UTC after whole days; with JOBLEDGER_SCHEDULES=exact just
-    when the job's schedule says. Alerts are mailed where JOBLEDGER_SMTP names a server.
+    Runs are due as in Google's service, at 10:00 UTC after whole days; with JOBLEDGER_SCHEDULES=exact,
+    exactly as the job's schedule says. If JOBLEDGER_SMTP names a server, alerts are sent by mail.
     """
     from jobledger.infra.evaluation.runs.mail import Mailer
     from jobledger.infra.evaluation.runs.scheduler import Scheduler

@@ -20,11 +20,11 @@ MAX_NAMED_JOBS: Final = 5
 
 
 class Compared(NamedTuple):
-    """Two jobs, or one job twice, each as of a moment; `said` are the further arguments."""
+    """Two jobs, or one job twice, each as of a moment; `arguments` are the command's other arguments."""
 
     moments: Span
     jobs: list[Job]
-    said: JsonObject = {}
+    arguments: JsonObject = {}
 
 
 def print_diff(compared: Compared, *, json: bool) -> None:
@@ -34,7 +34,7 @@ def print_diff(compared: Compared, *, json: bool) -> None:
     if json:
         names = {"name": before.name, "other": after.name}
         shown = [change.json() for change in changes]
-        print_json(_between(compared.moments) | names | compared.said | {"changes": shown})
+        print_json(_between(compared.moments) | names | compared.arguments | {"changes": shown})
         return
     for moment in dict.fromkeys(compared.moments):
         print_moment(moment)

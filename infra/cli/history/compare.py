@@ -43,26 +43,33 @@ To = Annotated[
 ]
 
 
+Name = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="One job; without it, all jobs.")
+]
+Other = Annotated[
+    str | None, typer.Argument(metavar="[OTHER]", help="Another job, to compare it with.")
+]
+Attempts = Annotated[
+    tuple[int, int] | None,
+    typer.Option(metavar="A B", help="Two attempts of the job, each as it ended."),
+]
+FleetFilter = Annotated[
+    str, typer.Option("--filter", help="Of all jobs, those that match at either moment.")
+]
+FleetLimit = Annotated[
+    int, typer.Option(min=0, help="Of all jobs, how many to name for each change, in JSON.")
+]
+
+
 def diff(
     context: typer.Context,
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One job; without it, the whole fleet.")
-    ] = None,
-    other: Annotated[
-        str | None, typer.Argument(metavar="[OTHER]", help="Another job, to compare it with.")
-    ] = None,
+    name: Name = None,
+    other: Other = None,
     from_: From = None,
     to: To = None,
-    attempts: Annotated[
-        tuple[int, int] | None,
-        typer.Option(metavar="A B", help="Two attempts of the job, each as it ended."),
-    ] = None,
-    filter_: Annotated[
-        str, typer.Option("--filter", help="Of the fleet, jobs it is true of at either moment.")
-    ] = "",
-    limit: Annotated[
-        int, typer.Option(min=0, help="Of the fleet, jobs named for each change, in JSON.")
-    ] = MAX_NAMED_JOBS,
+    attempts: Attempts = None,
+    filter_: FleetFilter = "",
+    limit: FleetLimit = MAX_NAMED_JOBS,
     clock: OnClock = None,
     json: Json = False,
 ) -> None:
@@ -74,13 +81,10 @@ def diff(
             fleet = diff_fleet(ledger.reader, *_span(ledger, from_, to, clock), filter_, limit)
             changes.print_fleet(fleet, filter_, json=json)
             return
+        _refuse("filter", filter_, "is for all jobs, and a job is named")
         job = aim.name(name)
-        _refuse("filter", filter_, "is for the fleet, and a job is named")
         if attempts is None and other is None:
-            span_ = _span(ledger, from_, to, clock, job)
-            compared = changes.Compared(
-                span_, [job_as_of(ledger.reader, job, moment) for moment in span_]
-            )
+            compared = _two_moments(ledger, job, _span(ledger, from_, to, clock, job))
         else:
             _refuse("from", from_, "is for one job at two moments; others are compared as of --to")
             moment = moment_of(ledger.reader, "to", to, clock, job)
@@ -90,6 +94,11 @@ def diff(
                 _refuse("attempts", attempts, "are those of one job, and two are named")
                 compared = _two_jobs(ledger, (job, moment), (aim.name(other), to, clock))
     changes.print_diff(compared, json=json)
+
+
+def _two_moments(ledger: Ledger, job: str, moments: Span) -> changes.Compared:
+    jobs = [job_as_of(ledger.reader, job, moment) for moment in moments]
+    return changes.Compared(moments, jobs)
 
 
 def _attempts(
@@ -189,7 +198,7 @@ def why(
         OUT.print(Text(reason.sentence, style="bold red" if contradicted else ""))
     OUT.print(Text(value.conclusion, style="bold"))
     for each in held:
-        OUT.print(Text(f"It is {each.sentence}."))
+        OUT.print(Text(f"It has been {each.sentence}."))
 
 
 @contextmanager

@@ -50,6 +50,26 @@ SEPARATED: Final = (
 WATCH_SECONDS: Final = 2.0
 
 
+Filter = Annotated[
+    str, typer.Option("--filter", help='AIP-160: state = FAILED AND labels.team = "ads"')
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=0, help="The most jobs to list; default: 50 in a table, all in jsonl."),
+]
+OrderBy = Annotated[str, typer.Option(metavar="FIELDS", help="AIP-132: 'state, update_time desc'")]
+PageSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=MAX_PAGE, help="Show one page of this size, and the next page's token."
+    ),
+]
+PageToken = Annotated[str, typer.Option(help="Show the page of this token, as of the same moment.")]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Print the list again every 2 s, until interrupted.")
+]
+
+
 class Look(NamedTuple):
     """How the jobs are printed."""
 
@@ -63,33 +83,17 @@ class Look(NamedTuple):
 
 def list_jobs(
     context: typer.Context,
-    filter_: Annotated[
-        str, typer.Option("--filter", help='AIP-160: state = FAILED AND labels.team = "ads"')
-    ] = "",
-    limit: Annotated[
-        int | None,
-        typer.Option(min=0, help="The most jobs to list; default: 50 in a table, all in jsonl."),
-    ] = None,
+    filter_: Filter = "",
+    limit: Limit = None,
     format_: FormOption = Form.TABLE,
     columns: ColumnsOption = None,
     wide: WideOption = False,
-    order_by: Annotated[
-        str, typer.Option(metavar="FIELDS", help="AIP-132: 'state, update_time desc'")
-    ] = "",
-    page_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=MAX_PAGE, help="Show one page of this size, and the next page's token."
-        ),
-    ] = None,
-    page_token: Annotated[
-        str, typer.Option(help="Show the page of this token, as of the same moment.")
-    ] = "",
+    order_by: OrderBy = "",
+    page_size: PageSize = None,
+    page_token: PageToken = "",
     as_of: AsOf = None,
     clock: OnClock = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Print the list again every 2 s, until interrupted.")
-    ] = False,
+    watch: Watch = False,
     json: Json = False,
 ) -> None:
     """List jobs, newest first, now or as of a moment."""

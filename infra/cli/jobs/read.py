@@ -149,7 +149,7 @@ def _print_holds(reader: Reader, name: str) -> None:
 
     through_server = getattr(type(reader), "holds", None)
     for held in (through_server or holds)(reader, name):
-        aside(f"{name} is {held.sentence}")
+        aside(f"{name} has been {held.sentence}")
 
 
 def _history_in(file: Path, name: str | None) -> History:

@@ -17,7 +17,9 @@ def run(
     name: Annotated[
         str | None, typer.Option(help="The job's name or id; default: a generated one.")
     ] = None,
-    label: Annotated[list[str] | None, typer.Option(metavar="K=V")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="A label of a new job; may be repeated.")
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Run nothing if the job exists already.")
     ] = False,
@@ -28,8 +30,8 @@ def run(
 ) -> None:
     """Run a command as a job, and exit with its exit code; a second run under the same name is a new attempt.
 
-    The command starts whatever is wrong with the ledger; what cannot be recorded is spooled on this
-    machine, and sent by the next run, by `jobledger spool send` or by `jobledger scheduler`.
+    The command starts even if the ledger cannot be reached. Events that cannot be recorded are spooled on
+    this machine, and sent by the next run, by `jobledger spool send` or by `jobledger scheduler`.
     """
     given = context.obj
     assert isinstance(given, Given)

@@ -14,6 +14,7 @@ from jobledger.domain.values.canonical import decode_given
 from jobledger.infra.cli.context import ERR, OUT, JobName, Json, past_time, print_json, target
 from jobledger.infra.cli.progress import progress_bar
 from jobledger.infra.eventstore.json_view import event_json, job_json
+from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.programs.users import user_name
 from jobledger.infra.transfer.simulation import simulate as simulated
 from rich.progress import MofNCompleteColumn
@@ -55,11 +56,15 @@ def record(
     if json:
         print_json({"job": job_json(job), "events": [event_json(e) for e in events]})
         return
-    for recorded in events:
-        OUT.print(f"{job.name} v{recorded.version}: {recorded.type}", markup=False)
-        if recorded.type == "Contradicted":
-            met = recorded.json["state"]
-            ERR.print(f"kept, but contradicted: the job was {met}", style="yellow", markup=False)
+    for each in events:
+        _print_recorded(each)
+
+
+def _print_recorded(event: RecordedEvent) -> None:
+    OUT.print(f"{event.name} v{event.version}: {event.type}", markup=False)
+    if event.type == "Contradicted":
+        state = event.json["state"]
+        ERR.print(f"kept, but contradicted: the job was {state}", style="yellow", markup=False)
 
 
 def simulate(

@@ -27,18 +27,18 @@ class Compared(NamedTuple):
     @property
     def sentences(self) -> list[str]:
         """Sentences on what the receipt covers, and what it does not."""
-        version = self.event.version
-        parts = [f"version {version} is as {self.file} has it: data, times, actor and request"]
-        state = "none" if self.event.state is None else self.event.state.name
-        if self.is_state_covered:
-            parts.append(f"its state {state} is that event's")
-        else:
-            parts.append(f"its state {state} follows from versions before, which are not covered")
+        event = self.event
+        state = "none" if event.state is None else event.state.name
+        origin = f"version {event.version}" if self.is_state_covered else "earlier versions"
+        parts = [
+            f"{self.file}: version {event.version} has the recorded data, times, actor and request",
+            f"{self.file}: the state {state} was set by {origin}",
+        ]
         if self.uncovered:
             numbers = ", ".join(map(str, self.uncovered))
             parts.append(
-                f"not covered: versions {numbers}, and the file's first line;"
-                f" jobledger receipt --version N makes a receipt for each"
+                f"not covered by this receipt: versions {numbers}, and the file's first line;"
+                " for a receipt of each version: jobledger receipt NAME --version N"
             )
         return parts
 

@@ -17,6 +17,7 @@ from jobledger.infra.proof.signing.keys import (
     find_keys,
     retire_keys,
 )
+from jobledger.infra.proof.signing.notes import SigningKey
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.proof.tiles import export_tiles
 from jobledger.infra.settings import Settings
@@ -56,6 +57,20 @@ def show_log(context: typer.Context, json: Json = False) -> None:
         typer.echo(f"\n{note}", nl=False)
 
 
+@log.command("keys")
+def show_keys(context: typer.Context) -> None:
+    """Print the log's public keys, one a line, as `verify-receipt --key` takes them."""
+    for key in _keys(_origin(context)):
+        typer.echo(str(key.verifier))
+
+
+def _keys(origin: str) -> list[SigningKey]:
+    """The log's keys on this machine; raises ProofError if there is none."""
+    if keys := find_keys(Settings(), origin):
+        return keys
+    raise ProofError("key", f"no key of {origin} is on this machine, so nothing can be signed")
+
+
 def _why_not_signed(connection: Connection) -> str | None:
     """Why the log's key on this machine signs nothing more; None while it does."""
     tree = Tree()
@@ -73,10 +88,7 @@ def checkpoint(context: typer.Context) -> None:
     with aim.open() as ledger, ledger.connection() as connection:
         ledger.checkpoint()
         log, note = Tree().log_state(connection), read_kept(connection)
-    if not find_keys(Settings(), log.origin):
-        raise ProofError(
-            "key", f"no key of {log.origin} is on this machine, so nothing can be signed"
-        )
+    _keys(log.origin)
     typer.echo(str(note), nl=False)
 
 
@@ -94,7 +106,7 @@ def resume_log(
     ] = False,
     rotate_key: Annotated[
         bool,
-        typer.Option("--rotate-key", help="Make a new key first, which signs beside the others."),
+        typer.Option("--rotate-key", help="Make a new key first; all keys sign from then on."),
     ] = False,
     actor: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The user who accepts the loss.")

@@ -47,7 +47,7 @@ def receipt(
 ) -> None:
     """Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
 
-    None is written that does not verify; its signatures are checked where the log's key is.
+    It is verified before it is written; its signatures too, if the log's key is on this machine.
     """
     aim = target(context)
     with aim.open() as ledger:
@@ -63,25 +63,31 @@ def receipt(
     aside(f"a receipt for {made.entry.name} v{made.entry.version} in {to}")
 
 
+ReceiptFile = Annotated[Path, typer.Argument(metavar="FILE", help="The receipt's file.")]
+JobFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="The job's exported history (jsonl), to compare the event with."
+    ),
+]
+Witnesses = Annotated[
+    int, typer.Option(min=0, help="The number of known witnesses that must have cosigned.")
+]
+Lost = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="A statement that the log was resumed after a loss; those on this machine are known.",
+    ),
+]
+
+
 def verify_receipt(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The receipt's file.")],
+    file: ReceiptFile,
     key: Keys,
-    job: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="The job's exported history (jsonl), to compare the event with."
-        ),
-    ] = None,
-    witnesses: Annotated[
-        int, typer.Option(min=0, help="The number of known witnesses that must have cosigned.")
-    ] = 0,
-    lost: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="A statement that the log went on after a loss; those on this machine are known.",
-        ),
-    ] = None,
+    job: JobFile = None,
+    witnesses: Witnesses = 0,
+    lost: Lost = None,
     json: Json = False,
 ) -> None:
     """Verify a receipt without a database; exits 1 unless the log signed exactly this event."""
@@ -98,21 +104,28 @@ def verify_receipt(
         value = _verified_json(made, checkpoint, cosigned, compared)
         print_json(value | {"lost": lost_by is not None})
         return
-    entry = made.entry
-    say(
-        f"{entry.name} v{entry.version} {entry.type}, recorded {time_text(entry.recorded_time)}:"
-        f" in the log {checkpoint.origin} at position {made.position} of {checkpoint.size}"
-    )
+    _print_verified(made, checkpoint)
     if lost_by is not None:
-        say(
-            f"its event was lost: the log went on after position {lost_by.kept.size}, without"
-            f" positions {lost_by.kept.size + 1} to {lost_by.lost.size}, at {time_text(datetime.fromtimestamp(lost_by.time, UTC))}"
-        )
-    if compared is not None:
-        for sentence in compared.sentences:
-            say(sentence)
+        _print_lost(lost_by)
+    for sentence in () if compared is None else compared.sentences:
+        say(sentence)
     if cosigned:
         say(f"cosigned by {', '.join(cosigned)}")
+
+
+def _print_verified(made: Receipt, checkpoint: Checkpoint) -> None:
+    entry = made.entry
+    say(
+        f"verified: {entry.name} v{entry.version} {entry.type}, recorded {time_text(entry.recorded_time)},"
+        f" is event {made.position} of {checkpoint.size} in the log {checkpoint.origin}"
+    )
+
+
+def _print_lost(by: Resumption) -> None:
+    """Says that the receipt's event is of lost history."""
+    first, last = by.positions
+    time = time_text(datetime.fromtimestamp(by.time, UTC))
+    say(f"lost: at {time} the log was resumed without positions {first} to {last}, and this event")
 
 
 def _resumption(file: Path, keys: Sequence[VerifierKey]) -> Resumption:

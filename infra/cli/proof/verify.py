@@ -17,50 +17,56 @@ from jobledger.infra.settings import Settings
 from jobledger.infra.upkeep.findings import Finding
 from jobledger.infra.upkeep.verify import verify as verify_ledger
 
+WithProof = Annotated[
+    bool,
+    typer.Option(
+        "--proof", help="First hash all events again, and compare the log with checkpoints."
+    ),
+]
+Checkpoints = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --proof: a checkpoint from elsewhere or earlier; may be repeated.",
+    ),
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY|FILE",
+        help="With --proof: public keys to trust, instead of the log's own on this machine.",
+    ),
+]
+Since = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --proof: a checkpoint to trust; only events after it are verified.",
+    ),
+]
+TrustFirst = Annotated[
+    bool,
+    typer.Option(
+        "--trust-first",
+        help="With --proof: accept a log without any checkpoint, and pin its name.",
+    ),
+]
+
 
 def verify(
     context: typer.Context,
-    proof: Annotated[
-        bool,
-        typer.Option(
-            "--proof", help="First hash all events again, and compare the log with checkpoints."
-        ),
-    ] = False,
-    checkpoint: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="With --proof: a checkpoint from elsewhere or earlier; may be repeated.",
-        ),
-    ] = None,
-    key: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY|FILE",
-            help="With --proof: public keys to trust, instead of the log's own on this machine.",
-        ),
-    ] = None,
-    since: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="With --proof: a checkpoint to trust; only events after it are verified.",
-        ),
-    ] = None,
-    trust_first: Annotated[
-        bool,
-        typer.Option(
-            "--trust-first",
-            help="With --proof: accept a log without any checkpoint, and pin its name.",
-        ),
-    ] = False,
+    proof: WithProof = False,
+    checkpoint: Checkpoints = None,
+    key: Keys = None,
+    since: Since = None,
+    trust_first: TrustFirst = False,
     json: Json = False,
 ) -> None:
     """Verify the ledger: replay all jobs and compare them with the stored rows; exits 1 if anything differs.
 
-    With --proof, what kind of damage a finding is: changed, missing, inserted, reordered, cut
-    tail, rolled back, forked, clock, extra, unsigned, unchecked, or projection out of step. A log
-    that there is no checkpoint of to hold it against is unchecked.
+    With --proof, each finding has a kind: changed, missing, inserted, reordered, cut tail,
+    rolled back, forked, clock, extra, unsigned, unchecked, or projection out of step. A log
+    without a checkpoint to compare it with is unchecked.
     """
     if not proof and (checkpoint or key or since or trust_first):
         raise typer.BadParameter("--checkpoint, --key, --since and --trust-first need --proof")
@@ -107,16 +113,16 @@ def _verify_proof(
 
 def _record_json(record: Record) -> dict[str, Any]:
     time = time_text(record.recorded_time)
-    return record._asdict() | {"recorded_time": time}
+    return record._asdict() | {"recorded_time": time, "said": record.data}  # said: the former name.
 
 
 def _by_rule(record: Record) -> str:
-    rule = record.said.get("rule")
+    rule = record.data.get("rule")
     return f" by the rule {rule.get('name')}" if isinstance(rule, dict) else ""
 
 
 def _lost(record: Record) -> str:
-    if record.kind != RESUMED or not isinstance(lost := record.said.get("lost"), dict):
+    if record.kind != RESUMED or not isinstance(lost := record.data.get("lost"), dict):
         return ""
     return f": positions {lost.get('first')} to {lost.get('last')} were lost"
 
@@ -139,16 +145,16 @@ def _sentence(found: Audit) -> str:
 def _verify_rows(ledger: Ledger, *, json: bool) -> None:
     with (
         ledger.connection() as connection,
-        ledger.connection() as beside,
+        ledger.connection() as second,
         moving("replaying") as move,
     ):
-        verdict = verify_ledger(connection, move, beside)
+        verdict = verify_ledger(connection, move, second)
     if json:
         fields: dict[str, Any] = {"ok": verdict.ok, "events": verdict.events, "jobs": verdict.jobs}
         print_json(fields | {"findings": [finding._asdict() for finding in verdict.findings]})
     else:
         _print_findings(verdict.findings)
-        outcome = "all as shown" if verdict.ok else f"{len(verdict.findings)} findings"
+        outcome = "all rows match" if verdict.ok else f"{len(verdict.findings)} findings"
         OUT.print(f"{verdict.jobs} jobs replayed from {verdict.events} events: {outcome}")
     if not verdict.ok:
         raise typer.Exit(1)

@@ -54,7 +54,7 @@ def psql(
 ) -> None:
     """Open psql on the ledger's schema, with psql's own options; exits with psql's exit code.
 
-    For example `jobledger psql -At -c 'SELECT count(*) FROM jobs'`; `--` may stand before psql's options.
+    For example `jobledger psql -At -c 'SELECT count(*) FROM jobs'`; `--` may come before psql's options.
     """
     aim = target(context)
     _check_ledger(aim)

@@ -1,5 +1,6 @@
 """Commands of operators: init and rebuild."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from jobledger.infra.cli.context import OUT, Json, Target, aside, print_json, sa
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import LedgerNotFoundError
 from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.postgres.migrate import Right
 from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.log.tree import Tree
@@ -53,17 +55,23 @@ def init(
     with aim.connect() as connection:
         changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
         rights = {Right.READ: read_to, Right.APPEND: grant_to, Right.SIGN: sign_as}
-        for right, roles in rights.items():
-            for role in roles or ():
-                migrate.grant(connection, aim.ledger, role, right)
+        _grant(connection, aim.ledger, rights)
         keys = name_log(connection, Settings(), origin)
         log = Tree().log_state(connection)
     if log.size < log.events:
-        with closing(Checkpointer(server(aim.dsn, aim.ledger), Settings())) as sealer:
-            sealer.checkpoint()
+        with closing(Checkpointer(server(aim.dsn, aim.ledger), Settings())) as checkpointer:
+            checkpointer.checkpoint()
     say(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}")
     for key in keys:
         aside(f"its log's public key: {key}")
+
+
+def _grant(
+    connection: Connection, ledger: str, rights: Mapping[Right, Sequence[str] | None]
+) -> None:
+    for right, roles in rights.items():
+        for role in roles or ():
+            migrate.grant(connection, ledger, role, right)
 
 
 def rebuild(
@@ -87,10 +95,10 @@ def rebuild(
     with (
         target(context).open() as ledger,
         ledger.connection() as connection,
-        ledger.connection() as beside,
+        ledger.connection() as second,
         rebuilding as move,
     ):
-        events = rebuild_projection(connection, found, move, beside=beside)
+        events = rebuild_projection(connection, found, move, second=second)
     if json:
         print_json({"projection": projection, "events": events})
     else:

@@ -15,7 +15,7 @@ Port = Annotated[
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 MaxBody = Annotated[int, typer.Option(min=1024, help="The largest request body, in bytes.")]
 MaxWaiting = Annotated[
-    int, typer.Option(min=1, help="The most requests in work; further ones are refused.")
+    int, typer.Option(min=1, help="The most requests at the same time; further ones are refused.")
 ]
 AllowHost = Annotated[
     list[str] | None,
@@ -26,7 +26,7 @@ Grace = Annotated[
     float,
     typer.Option(
         min=0.0,
-        help="How long requests in work may wait for the database after SIGTERM, in seconds.",
+        help="How long current requests may wait for the database after SIGTERM, in seconds.",
     ),
 ]
 THREADS: Final = 16
@@ -47,8 +47,8 @@ def serve(
 ) -> None:
     """Serve the ledger over HTTP: its own API under /ledger/v1 (described at /docs), and Google's three job APIs.
 
-    It is ready when GET /readyz answers 200, and stops on SIGTERM: what it took on is committed and
-    answered, or refused if the database does not answer within --grace.
+    It is ready when GET /readyz answers 200, and stops on SIGTERM. Then it
+    finishes the current requests, or refuses them if the database does not answer within --grace.
     """
     try:
         from jobledger.infra.http.serve import serve as run
@@ -74,8 +74,8 @@ def serve_grpc(
 ) -> None:
     """Serve Google's Vertex AI and Data Labeling job APIs over gRPC, for their Python clients.
 
-    It is ready when it logs "listening", and stops on SIGTERM: what it took on is committed and
-    answered, or refused if the database does not answer within --grace.
+    It is ready when it logs "listening", and stops on SIGTERM. Then it
+    finishes the current requests, or refuses them if the database does not answer within --grace.
     """
     _check_level(log_level)
     try:

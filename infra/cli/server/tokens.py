@@ -57,7 +57,7 @@ def create(
     ] = None,
 ) -> None:
     """Create a token and print its secret, which is not stored and cannot be printed again."""
-    # The program moves --project before the command, where it says the project of any command.
+    # The program moves --project before the command, where it is the project of any command.
     only = context.find_root().params.get("project") if project is None else project
     what = Role.parse(role)
     until = None if expires is None else parse_expiry(expires, datetime.now(UTC))
@@ -66,10 +66,14 @@ def create(
             name, secret = tokens.create_numbered(what, only, until, _user())
         else:
             secret = tokens.create(name, what, only, until, _user())
-    scope = f"{what} of {'all projects' if only is None else f'project {only}'}"
-    when = "" if until is None else f", until {time_text(until)}"
-    ERR.print(f"token {name!r}, {scope}{when}; its secret is shown just now:", markup=False)
+    _print_created(name, what, only, until)
     typer.echo(secret)
+
+
+def _print_created(name: str, role: Role, project: str | None, until: datetime | None) -> None:
+    scope = f"{role} of {'all projects' if project is None else f'project {project}'}"
+    when = "" if until is None else f", until {time_text(until)}"
+    ERR.print(f"token {name!r}, {scope}{when}; its secret is shown only now:", markup=False)
 
 
 @token.command("list")

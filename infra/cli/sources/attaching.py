@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 MEBIBYTE = 1024**2
 NICENESS = 10
-"""How far below other programs of its machine a follower stands, among which may be the source's server."""
+"""The priority of a follower: below other programs of the machine, such as the source's server."""
 Source = Annotated[
     str, typer.Argument(metavar="DSN", help="libpq's connection string of the source.")
 ]
@@ -45,7 +45,7 @@ attach = typer.Typer(
     cls=AttachGroup,
     no_args_is_help=True,
     help="Follow another system's PostgreSQL database: jobledger attach DSN --as airflow.",
-    # Options may stand before the source.
+    # Options may come before the source.
     context_settings={"ignore_unknown_options": True},
 )
 
@@ -56,19 +56,19 @@ def follow(
     source: Source,
     system: System,
     once: Annotated[
-        bool, typer.Option("--once", help="Carry over what there is, and end.")
+        bool, typer.Option("--once", help="Record the changes up to now, and exit.")
     ] = False,
     limit: Annotated[
         int,
         typer.Option(
-            min=1, metavar="MIB", help="As much of its log as the source may keep for the slot."
+            min=1, metavar="MIB", help="How much of its log the source may keep for the slot."
         ),
     ] = 4096,
 ) -> None:
-    """Record the rows that are there, then each change, until interrupted.
+    """Record the existing rows, then each change, until interrupted.
 
     In the source this makes a publication and a slot, and sets REPLICA IDENTITY FULL on the tables
-    whose old rows are needed; `detach` undoes all three. Begun again, it goes on where it ended.
+    whose old rows are needed; `detach` undoes all three. The next run continues where this one ended.
     The process lowers its own priority (nice 10), so that a source on the same machine goes first.
     """
     aim, mapping, slot = _found(context, source, system)
@@ -113,7 +113,7 @@ def status(context: typer.Context, source: Source, system: System, json: Json = 
 
 
 def detach(context: typer.Context, source: Source, system: System) -> None:
-    """Follow a database no more: remove the slot and the publication, and restore REPLICA IDENTITY."""
+    """Stop following a database: remove the slot and the publication, and restore REPLICA IDENTITY."""
     aim, mapping, slot = _found(context, source, system)
     with aim.open() as ledger:
         Follower(ledger, slot, mapping, aim.project).end()

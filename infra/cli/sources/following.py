@@ -44,14 +44,16 @@ def kubernetes(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="What `kubectl get -o json` printed, instead of a cluster.",
+            help="A file with the output of `kubectl get -o json`, instead of a cluster.",
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Record what there is, and end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Record the current objects, and exit.")
+    ] = False,
 ) -> None:
     """Record Jobs, Pods, Warning events and Kueue's Workloads, then each change, until interrupted.
 
-    Begun again, it goes on where it ended. It only reads: list and watch.
+    The next run continues where this one ended. It only lists and watches.
     """
     aim = target(context)
     objects = Objects(aim.project, "follow kubernetes", namespace)

@@ -36,7 +36,7 @@ class ImportGroup(TyperGroup):
 importing = typer.Typer(
     cls=ImportGroup,
     no_args_is_help=True,
-    help="Import histories from elsewhere: jobledger import MAPPING FILE, or an EXPORT of a ledger.",
+    help="Import histories of another system or ledger: jobledger import MAPPING FILE, or EXPORT.",
 )
 importing.command("google-cluster-trace")(google_cluster_trace)
 importing.command("history")(import_history)
@@ -74,34 +74,39 @@ def import_file(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Import the records of files as a mapping says. To import them again adds nothing.
+    """Import the records of files as a mapping says. If they are imported again, nothing is added.
 
-    Exits 1 if a record could not be placed.
+    Exits 1 if a record cannot be used.
     """
     aim, found = target(context), read_mapping(mapping)
-    actor = f"import {Path(mapping).stem}"
-    histories = Histories(found, aim.project, actor)
+    histories = Histories(found, aim.project, f"import {Path(mapping).stem}")
     imports = [MappedImport(found.source, file, histories) for file in files]
-    found_histories: dict[str, list[Event]] = {}
-    with progress_bar(DownloadColumn()) as progress:
-        for each in imports:
-            where = Path(each.summary.source)
-            size = where.stat().st_size if where.is_file() else None
-            moved = partial(move, progress, progress.add_task(where.name, total=size))
-            if dry_run:
-                found_histories |= each.rehearse(moved)
-            else:
-                with aim.open() as ledger:
-                    each.record(ledger, moved)
+    would_write = _import(imports, aim, dry_run=dry_run)
     summaries = [each.summary for each in imports]
     if json:
         print_json([_json(summary, dry_run=dry_run) for summary in summaries])
     else:
-        _print_histories(found_histories, aim)
+        _print_histories(would_write, aim)
         for summary in summaries:
             _print(summary, dry_run=dry_run)
     if any(summary.unplaced_count for summary in summaries):
         raise typer.Exit(1)
+
+
+def _import(imports: list[MappedImport], aim: Target, *, dry_run: bool) -> dict[str, list[Event]]:
+    """Imports the files; a dry run writes nothing, and returns the first histories."""
+    histories: dict[str, list[Event]] = {}
+    with progress_bar(DownloadColumn()) as progress:
+        for each in imports:
+            file = Path(each.summary.source)
+            size = file.stat().st_size if file.is_file() else None
+            moved = partial(move, progress, progress.add_task(file.name, total=size))
+            if dry_run:
+                histories |= each.rehearse(moved)
+            else:
+                with aim.open() as ledger:
+                    each.record(ledger, moved)
+    return histories
 
 
 def _print_histories(histories: dict[str, list[Event]], aim: Target) -> None:

@@ -112,7 +112,7 @@ def _found(thresholds: Floats, truth: Bools, scores: Floats, labels: Counts) -> 
     """The predictions if each example is limited to these labels (n x any)."""
     count, width = len(thresholds) + 1, scores.shape[1]
     reached = np.searchsorted(thresholds, np.take_along_axis(scores, labels, axis=1), side="right")
-    # A label's numbers stand after the last one's, so that one count is of all labels.
+    # Each label has a range of numbers of its own, so that one count covers all labels.
     cells = reached + labels * count
     predicted = np.bincount(cells.ravel(), minlength=width * count)
     hits = np.bincount(cells[np.take_along_axis(truth, labels, axis=1)], minlength=width * count)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIZE_INCHES: Final = (8, 6)
 """Inches."""
 MAX_CURVES: Final = 10
-"""How many labels' curves are drawn beside the aggregate's."""
+"""How many labels' curves are drawn with the aggregate's."""
 MAX_NUMBERED_LABELS: Final = 20
 """Labels up to which a matrix has its numbers written in."""
 MAX_NAMED_LABELS: Final = 50

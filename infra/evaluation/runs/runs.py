@@ -1,4 +1,4 @@
-"""An evaluation job's runs, carried on from wherever they stand.
+"""An evaluation job's runs, continued from their current step.
 
 Each step is one write to the job. What a run has done so far is in the job's history, so that
 after a crash another scheduler continues with the next step: nothing is done twice, and no sample is lost.

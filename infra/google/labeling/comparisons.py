@@ -1,4 +1,4 @@
-"""Data Labeling v1beta1 ExampleComparisons: what is true of an example beside what a model said of it.
+"""Data Labeling v1beta1 ExampleComparisons: the ground truth of an example and a model's prediction for it.
 
 An Example knows no score: where a model has to choose one label, that is the one with the highest
 score (of equals the first); where it may choose several, those with at least 0.5, as in confusion

@@ -100,7 +100,7 @@ COLUMNS: Final[dict[tuple[str, ...], Column]] = {
         _as_time,
     ),
 }
-"""Beside those of jobs."""
+"""In addition to those of jobs."""
 
 
 class _Rendering(Rendering):

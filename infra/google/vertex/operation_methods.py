@@ -55,7 +55,7 @@ async def wait(call: Call) -> JsonObject:
 async def cancel(call: Call) -> JsonObject:
     """Ends an update that is under way with the error CANCELLED; an operation that is done stays as it is."""
     operation, histories = await _find(call)
-    if operations.outcome_of(operation, histories).said is None:
+    if operations.outcome_of(operation, histories).result is None:
         actor = call.about.get("actor")
         by = "" if actor is None else f" of {actor}"
         error = {

@@ -72,9 +72,9 @@ class Operation(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of an operation: `said` is `response` or `error`; None while it is not done."""
+    """The result of an operation: `result` has `response` or `error`; None while it is not done."""
 
-    said: JsonObject | None
+    result: JsonObject | None
     time: datetime
 
 
@@ -148,8 +148,8 @@ def as_json(operation: Operation, histories: Histories) -> JsonObject:
     return {
         "name": operation.name,
         "metadata": {"@type": type_, "genericMetadata": times},
-        "done": outcome.said is not None,
-        **(outcome.said or {}),
+        "done": outcome.result is not None,
+        **(outcome.result or {}),
     }
 
 

@@ -26,7 +26,7 @@ class Resource(NamedTuple):
     collection: str
     message: str
     methods: str
-    """Beside create, get and list."""
+    """In addition to create, get and list."""
     states: States = JOB_STATES
     state_field: str = "state"
     error_field: str = "error"

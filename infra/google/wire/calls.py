@@ -1,6 +1,6 @@
 """Methods of Google's APIs, apart from how a call arrives: over HTTP or gRPC it is the same `Call`.
 
-A path is told by its shape: `/v1/projects/p/jobs/train_1:cancel` has the shape
+A method is found by the shape of its path: `/v1/projects/p/jobs/train_1:cancel` has the shape
 `v1/projects/*/jobs/*:cancel` and the ids `p` and `train_1`.
 """
 
@@ -24,7 +24,7 @@ from jobledger.infra.read.moments import Given
 from jobledger.infra.read.reader import Reader
 
 AS_OF: Final = frozenset({"readTime", "validTime"})
-"""Parameters of every GET and LIST beside Google's own."""
+"""Parameters of every GET and LIST in addition to Google's own."""
 
 
 class UnknownMethodError(LedgerError):

@@ -47,7 +47,7 @@ def read_filter(text: str, scope: Filter, translate: Translation) -> Filter:
 
 
 def collection_of(parent: str, collection: str) -> Filter:
-    """The jobs of one collection that are in any state; `-` stands for all locations."""
+    """The jobs of one collection that are in any state; `-` means all locations."""
     project, _, location = parent.removeprefix("projects/").partition("/locations/")
     prefix = f"projects/{project}/locations/" if location == "-" else f"{parent}/{collection}/"
     return All(

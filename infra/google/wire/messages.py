@@ -207,7 +207,7 @@ class _LenientMessage(_Message):
 
 def _beside(group: frozenset[str], accepted: JsonObject) -> Refused:
     first, second, *_ = (name for name in accepted if name in group)
-    return Refused(f"is set beside {first}, and only one of the two may be").under(second)
+    return Refused(f"is set, and so is {first}; set only one of them").under(second)
 
 
 def _enum(name: str, numbers: Mapping[str, int | None]) -> Check:

@@ -1,6 +1,6 @@
 """Lists, maps and free JSON, and how deep they may go.
 
-A check is told how much room there is: how many messages may be within each other, what it
+A check gets the remaining room: how many messages may be within each other, what it
 checks included. Free JSON is made of messages, too, and of more than one would think.
 """
 

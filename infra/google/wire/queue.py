@@ -103,7 +103,7 @@ class Queue:
         if page:
             relevant = [event for event in page if _is_relevant(event)]
             last = {event.name: event for event in relevant}
-            # What a job was created with stands in the event; else its row says why it waits, and where.
+            # A created job's fields are in the event; for others, the row has the reason and the place.
             may_wait = (None, JobState.QUEUED)
             unknown = sorted(
                 name for name, event in last.items()
@@ -185,7 +185,7 @@ def _rank(name: str, create_time: datetime | None, spec: Any) -> Rank:
 
 
 def _reported(history: Iterable[RecordedEvent], version: int) -> int | None:
-    """The place that the report said which put the job where it waits."""
+    """The place in the report that put the job into the queue."""
     entered = [e for e in history if e.version <= version and state_after(e.type) is not None]
     if not entered or entered[-1].type != "Queued":
         return None

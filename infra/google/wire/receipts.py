@@ -12,7 +12,7 @@ JOBS: Final = ("obs.get", "trainingPipelines.get")
 
 
 def receipts(methods: Iterable[Method]) -> list[Method]:
-    """Adds a method for receipts beside each method that gets a job."""
+    """Adds a method for receipts for each method that gets a job."""
     return [
         Method(
             f"{method.name.removesuffix('.get')}.receipt",

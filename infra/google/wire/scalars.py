@@ -1,6 +1,6 @@
 """What proto3 JSON lets a scalar be: each check returns the value in its one normal form, or refuses it.
 
-A check is told how much room there is for messages within each other; scalars need none.
+A check gets the remaining room for nested messages; scalars need none.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Errors as google.rpc.Status: one table of the ledger's errors, for every API and transport.
 
-`details` hold a google.rpc.ErrorInfo (AIP-193): over HTTP, clients cannot tell two codes of
+`details` hold a google.rpc.ErrorInfo (AIP-193): over HTTP, clients cannot distinguish two codes of
 one status line apart without it.
 """
 
@@ -110,7 +110,7 @@ class Status(NamedTuple):
         return {"error": {**error, "details": self.details}}
 
     def json(self) -> JsonObject:
-        """The message itself, as it stands in an Operation or a batch's answer."""
+        """The message itself, as in an Operation or in a batch's answer."""
         return {"code": self.code.number, "message": self.message, "details": self.details}
 
 

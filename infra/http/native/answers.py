@@ -1,4 +1,4 @@
-"""The JSON of native answers, beside that of jobs, events and moments: the schemas of the OpenAPI document."""
+"""The JSON of native answers, other than jobs, events and moments: schemas of the OpenAPI document."""
 
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 
 class StatusJson(TypedDict):
-    """google.rpc.Status, as it stands in the result of one of a batch."""
+    """google.rpc.Status, as in the result of one item of a batch."""
 
     code: Annotated[int, Field(description="google.rpc.Code.")]
     message: str

@@ -36,7 +36,7 @@ from starlette.responses import JSONResponse, Response
 
 ABOUT: Final = """A ledger that never forgets what happened to a job.
 
-Beside `/ledger/v1` it answers Google's AI Platform `ml` v1 jobs, Vertex AI v1 jobs and Data Labeling
+In addition to `/ledger/v1`, it has Google's AI Platform `ml` v1 jobs, Vertex AI v1 jobs and Data Labeling
 v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (transaction time) and
 `validTime` (valid time) too. Errors are google.rpc.Status with an ErrorInfo of domain `jobledger`.
 """

@@ -33,7 +33,7 @@ def heartbeat_routes(routes: NativeRoutes) -> APIRouter:
     router = APIRouter(prefix="/ledger/v1", tags=["reports"])
 
     async def heartbeat(request: Request, name: str, body: Heartbeat) -> Json:
-        """Records a heartbeat of a run: a row beside the job, not an event.
+        """Records a heartbeat of a run: a row, not an event.
 
         A job without a heartbeat for four times as long is marked as EXPIRED.
         """

@@ -100,7 +100,7 @@ def _add_tile(router: APIRouter, routes: NativeRoutes) -> None:
                 raise LogFileNotFoundError(f"tile/{path}")
             return found
 
-        # What stands where tokens are needed is for no cache that others share.
+        # If tokens are needed, shared caches must not store the answer.
         shared = "private" if caller.name is not None else "public"
         kept = "no-cache" if ".p/" in path or path.startswith("entries/") else IMMUTABLE
         headers = {"content-type": TILE, "cache-control": f"{shared}, {kept}"}

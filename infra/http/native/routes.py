@@ -103,13 +103,13 @@ class NativeRoutes:
         return Json(await self.ledger.decrypt_json(encode(answer)))
 
 
-def about_of(caller: Caller, request: Request, said: dict[str, Any]) -> About:
+def about_of(caller: Caller, request: Request, fields: dict[str, Any]) -> About:
     """Returns what is recorded of an event besides its data; the token's name is the actor.
 
     Args:
         caller: Who sends the request.
         request: The request.
-        said: The fields of its body.
+        fields: The fields of its body.
 
     Returns:
         The fields.
@@ -120,11 +120,11 @@ def about_of(caller: Caller, request: Request, said: dict[str, Any]) -> About:
     about: About = {}
     if caller.name is not None:
         about["actor"] = caller.name
-    if (time := said.get("occurred_time")) is not None:
+    if (time := fields.get("occurred_time")) is not None:
         about["occurred_time"] = parse_time(time, datetime.now(UTC), "occurredTime")
-    if (request_id := parse_text("requestId", said.get("request_id"))) is not None:
+    if (request_id := parse_text("requestId", fields.get("request_id"))) is not None:
         about["request_id"] = request_id
-    trace_parent = parse_trace_parent(said.get("trace_parent")) or request.state.trace_parent
+    trace_parent = parse_trace_parent(fields.get("trace_parent")) or request.state.trace_parent
     if trace_parent is not None:
         about["trace_parent"] = trace_parent
     return about

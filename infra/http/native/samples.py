@@ -28,7 +28,8 @@ def sample_routes(routes: NativeRoutes) -> APIRouter:
     router = APIRouter(prefix="/ledger/v1", tags=["evaluation jobs"])
     _add_predictions(router, routes)
     _add_truths(router, routes)
-    _add_reading(router, routes)
+    _add_sampling(router, routes)
+    _add_rejected(router, routes)
     return router
 
 
@@ -79,7 +80,7 @@ def _add_truths(router: APIRouter, routes: NativeRoutes) -> None:
     )(record_truths)
 
 
-def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
+def _add_sampling(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}/sampling", response_model=answers.SamplingJson)
     async def counts(request: Request, name: str) -> Json:
         """Counts what became of the job's predictions since it was created."""
@@ -97,6 +98,8 @@ def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
         page = await routes.ledger.run(partial(read_page, routes.reader, name, after, limit))
         return await routes.json({"samples": page})
 
+
+def _add_rejected(router: APIRouter, routes: NativeRoutes) -> None:
     async def rejected(
         request: Request, name: str, after: Position, page_size: PageSize
     ) -> list[JsonObject]:

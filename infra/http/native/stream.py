@@ -87,14 +87,7 @@ def stream_routes(routes: NativeRoutes) -> APIRouter:
         server = routes.server
         of = parse_name(name) if name else None
         caller = await routes.admit(request, READ, of)
-        if last_event_id:
-            position = _position(last_event_id)
-            await routes.ledger.check_reached(position, "Last-Event-ID")
-        elif of is not None:
-            position = await routes.ledger.run(partial(position_after, routes, of, after))
-        else:
-            position = after
-            await routes.ledger.check_reached(position, "after")
+        position = await _start(routes, of, after, last_event_id)
         server.check_stopping()
         follower = request.headers.get("authorization", "").encode("latin-1") or None
         server.streams.check(follower)
@@ -105,6 +98,20 @@ def stream_routes(routes: NativeRoutes) -> APIRouter:
         )
 
     return router
+
+
+async def _start(
+    routes: NativeRoutes, of: str | None, after: int, last_event_id: str | None
+) -> int:
+    """The position after which a stream begins; raises BeyondEndError if the ledger is not there yet."""
+    if last_event_id:
+        position = _position(last_event_id)
+        await routes.ledger.check_reached(position, "Last-Event-ID")
+        return position
+    if of is not None:
+        return await routes.ledger.run(partial(position_after, routes, of, after))
+    await routes.ledger.check_reached(after, "after")
+    return after
 
 
 def position_after(routes: NativeRoutes, name: str, version: int) -> int:

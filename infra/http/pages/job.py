@@ -124,7 +124,7 @@ class JobPage:
             moment = self._reader.moment(at, None, name)
             held = holds(self._reader, name, position=moment.position)
             explained = why(self._reader, name, moment).json()
-            return explained | {"holds": [f"It is {each.sentence}." for each in held]}
+            return explained | {"holds": [f"It has been {each.sentence}." for each in held]}
 
         return await self._routes.json(request, work, name)
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.access.tokens import Caller
-from jobledger.infra.analytics.analysis import REPORTS
+from jobledger.infra.analytics.statistics import REPORTS
 from jobledger.infra.http.pages.routes import PageRoutes, scope_of
 from jobledger.infra.web.evaluations import read_evaluations, rows_of
 from jobledger.infra.web.links import check_ledger, job_address
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 FORM_FIELDS: Final = frozenset({"from", "to", "bucket", "by", "filter"})
-"""Fields of the form; an error is shown beside its field."""
+"""Fields of the form; an error is shown next to its field."""
 BUCKETED: Final = frozenset(name for name, kind in REPORTS.items() if kind.bucketed)
 
 

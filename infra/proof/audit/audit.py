@@ -1,4 +1,4 @@
-"""The audit of a ledger: its log against all known checkpoints, and its rows against its log."""
+"""The audit of a ledger: compares its log with all known checkpoints, and its rows with its log."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,12 +13,12 @@ from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.clocks import check_clocks
 from jobledger.infra.proof.audit.erasures import check_keys, erased_events
-from jobledger.infra.proof.audit.evidence import gather, known_keys, show
+from jobledger.infra.proof.audit.evidence import collect, known_keys, read_checkpoint
 from jobledger.infra.proof.audit.prunings import check_records, pruned_ranges
 from jobledger.infra.proof.audit.records import Record, check_signed, read_records
 from jobledger.infra.proof.audit.resumptions import resumed
 from jobledger.infra.proof.audit.trust import check_trust
-from jobledger.infra.proof.audit.verify_log import OUT_OF_STEP, Shown, verify_log
+from jobledger.infra.proof.audit.verify_log import OUT_OF_STEP, KnownCheckpoint, Verdict, verify_log
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.notes import VerifierKey
@@ -41,7 +41,7 @@ class Audit(NamedTuple):
     erased: int
     """Events with personal parts whose key was destroyed on request."""
     pruned: int
-    """Events that were deleted because their time had come, as an event of the log says."""
+    """Events that were pruned, as an event of the log says."""
     checkpoints: int
     """How many checkpoints the log was compared with."""
     lost_checkpoints: int
@@ -92,8 +92,8 @@ def audit(
     """
     origin = Tree().log_state(connection).origin
     trusted = known_keys(settings, origin, keys)
-    given = [show(file, trusted) for file in checkpoints]
-    start = None if since is None else show(since, trusted)
+    given = [read_checkpoint(file, trusted) for file in checkpoints]
+    start = None if since is None else read_checkpoint(since, trusted)
     definitions = check_definitions(connection, installed)
     try:
         found = _Audit(connection, settings, origin, given, start, progress)
@@ -101,13 +101,24 @@ def audit(
     except (LedgerError, psycopg.Error):
         if not definitions:
             raise
-        # Something of the schema that is not what it should be does not even answer.
+        # The schema differs so much that it cannot be queried.
         return Audit(0, b"", 0, 0, 0, 0, 0, [], definitions)
     audited = audited._replace(findings=[*audited.findings, *definitions])
     if audited.ok:
         with suppress(ProofError):  # A verifier need not be able to write there.
             pin(settings, connection, origin)
     return audited
+
+
+class _Evidence(NamedTuple):
+    """What the log is compared with, and what its own events say about it."""
+
+    checkpoints: list[KnownCheckpoint]
+    lost: list[KnownCheckpoint]
+    """Checkpoints of lost history."""
+    pruned: list[tuple[int, int]]
+    records: list[Record]
+    findings: list[Finding]
 
 
 class _Audit:
@@ -118,15 +129,15 @@ class _Audit:
         connection: Connection,
         settings: Settings,
         origin: str,
-        given: Sequence[Shown],
-        start: Shown | None,
+        given: Sequence[KnownCheckpoint],
+        start: KnownCheckpoint | None,
         progress: Progress,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._origin = origin
         self._given = given
-        self._start = start
+        self._start = [] if start is None else [start]
         self._progress = progress
 
     def run(
@@ -138,46 +149,71 @@ class _Audit:
         trust_first: bool,
     ) -> Audit:
         """Runs all steps but the comparison of the schema."""
-        connection, start = self._connection, self._start
+        connection = self._connection
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            at_hand = gather(connection, self._settings, self._origin, trusted)
-            pruned, records = pruned_ranges(connection), read_records(connection)
-            resumptions = resumed(records, trusted)
-            if start is not None and resumptions.split([start], self._is_extended)[1]:
-                why = f"{start.source} is of history that was lost; name an earlier one, or a later one"
-                raise ProofError("checkpoint", why)
-            shown, lost = resumptions.split([*self._given, *at_hand.shown], self._is_extended)
-            held = [*shown, *([start] if start else [])]
-            verdict = verify_log(connection, shown, start, pruned, self._on("hashing"))
-            signed = max((each.checkpoint.size for each in held), default=0)
-            findings = [
-                *check_trust(
-                    connection, self._settings, self._origin, keys, held, trust_first=trust_first
-                ),
-                *at_hand.findings,
-                *resumptions.findings,
-                *verdict.findings,
-                *check_records(connection),
-                *check_signed(records, signed if held else verdict.size),
-                *check_clocks(connection, held, now),
-                *check_keys(connection),
-            ]
+            evidence = self._collect(trusted)
+            compared = [*evidence.checkpoints, *self._start]
+            start = next(iter(self._start), None)
+            hashing = self._on("hashing")
+            verdict = verify_log(connection, evidence.checkpoints, start, evidence.pruned, hashing)
+            findings = check_trust(
+                connection, self._settings, self._origin, keys, compared, trust_first=trust_first
+            )
+            findings += [*evidence.findings, *verdict.findings]
+            findings += self._check_records(evidence.records, compared, verdict, now)
             erased = erased_events(connection)
         if not verdict.findings:
-            rows = verify(connection, self._on("replaying"))
-            findings += [Finding(OUT_OF_STEP, f.position, f.name, f.detail) for f in rows.findings]
+            findings += self._check_rows()
         return Audit(
             size=verdict.size,
             root=verdict.root,
             unsealed=verdict.unsealed,
             erased=erased,
-            pruned=sum(last - first + 1 for first, last in pruned),
-            checkpoints=len(held),
-            lost_checkpoints=len(lost),
-            records=records,
+            pruned=sum(last - first + 1 for first, last in evidence.pruned),
+            checkpoints=len(compared),
+            lost_checkpoints=len(evidence.lost),
+            records=evidence.records,
             findings=findings,
         )
+
+    def _collect(self, trusted: Sequence[VerifierKey]) -> _Evidence:
+        """Collects checkpoints, without those of lost history; raises ProofError if the start is one."""
+        collected = collect(self._connection, self._settings, self._origin, trusted)
+        records = read_records(self._connection)
+        resumptions = resumed(records, trusted)
+        for lost in resumptions.split(self._start, self._is_extended)[1]:
+            why = f"{lost.source} is of history that was lost; give an earlier or a later one"
+            raise ProofError("checkpoint", why)
+        found = [*self._given, *collected.checkpoints]
+        checkpoints, lost_ones = resumptions.split(found, self._is_extended)
+        return _Evidence(
+            checkpoints,
+            lost_ones,
+            pruned_ranges(self._connection),
+            records,
+            [*collected.findings, *resumptions.findings],
+        )
+
+    def _check_records(
+        self,
+        records: Sequence[Record],
+        compared: Sequence[KnownCheckpoint],
+        verdict: Verdict,
+        now: datetime,
+    ) -> list[Finding]:
+        """Checks prunings, signatures of records, clocks and subjects' keys."""
+        signed = max((each.checkpoint.size for each in compared), default=verdict.size)
+        return [
+            *check_records(self._connection),
+            *check_signed(records, signed),
+            *check_clocks(self._connection, compared, now),
+            *check_keys(self._connection),
+        ]
+
+    def _check_rows(self) -> list[Finding]:
+        rows = verify(self._connection, self._on("replaying"))
+        return [Finding(OUT_OF_STEP, f.position, f.name, f.detail) for f in rows.findings]
 
     def _is_extended(self, checkpoint: Checkpoint) -> bool:
         """Whether the stored tree has the checkpoint's root, as far as the tree can be read."""
@@ -193,20 +229,20 @@ class _Audit:
         return partial(self._progress, what)
 
 
-def hold(
+def require_intact(
     connection: Connection,
     checkpoint: Checkpoint,
     source: str,
     progress: Callable[[int, int], object] = lambda done, size: None,
 ) -> None:
-    """Verifies that the log's events are those of a checkpoint, and all exist; raises ProofError."""
+    """Raises ProofError unless the log's events are those of a checkpoint, and all exist."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         pruned = pruned_ranges(connection)
         if pruned and pruned[0][0] <= checkpoint.size:
             why = f"some of the events under {source} were pruned, so its root cannot be computed again"
             raise ProofError("checkpoint", why)
-        verdict = verify_log(connection, [Shown(checkpoint, source)], None, (), progress)
+        verdict = verify_log(connection, [KnownCheckpoint(checkpoint, source)], None, (), progress)
     for finding in verdict.findings:
         why = f"the log is not intact: {finding.kind} at position {finding.position}, {finding.detail}"
         raise ProofError("checkpoint", why)

@@ -6,7 +6,7 @@ from typing import Final
 
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.proof.audit.verify_log import READ_RECORDED, Shown
+from jobledger.infra.proof.audit.verify_log import READ_RECORDED, KnownCheckpoint
 from jobledger.infra.proof.signing.signer import MAX_AHEAD_SECONDS, READ_LAST_RECORDED
 from jobledger.infra.upkeep.findings import Finding
 
@@ -14,10 +14,12 @@ READ_HEAD_TIME: Final = sql.load(__package__, "read_head_time")
 MAX_AHEAD: Final = timedelta(seconds=MAX_AHEAD_SECONDS)
 
 
-def check_clocks(connection: Connection, shown: Sequence[Shown], now: datetime) -> list[Finding]:
+def check_clocks(
+    connection: Connection, checkpoints: Sequence[KnownCheckpoint], now: datetime
+) -> list[Finding]:
     """Returns findings of the kind "clock": times that contradict the auditor's or the signer's clock."""
     findings = [*_in_future(connection, now)]
-    for each in shown:
+    for each in checkpoints:
         if each.signed_time is None:
             continue
         if each.signed_time > now + MAX_AHEAD:
@@ -33,21 +35,23 @@ def _in_future(connection: Connection, now: datetime) -> list[Finding]:
         first = connection.execute(READ_RECORDED, {"time": now + MAX_AHEAD}).fetchone()
     findings = []
     if first is not None:
-        detail = "is recorded, with all behind it, as of a time that is yet to come"
+        detail = "is recorded at a time in the future, like all later events"
         findings.append(Finding("clock", int(first[0]), "", detail))
     if head is not None:
-        detail = f"the ledger's clock is at {head[0]}: what comes next would be recorded as of then"
+        detail = (
+            f"the ledger's clock is at {head[0]}, so the next event would be recorded at that time"
+        )
         findings.append(Finding("clock", 0, "head", detail))
     return findings
 
 
-def _recorded_after(connection: Connection, shown: Shown, signed: datetime) -> list[Finding]:
+def _recorded_after(
+    connection: Connection, known: KnownCheckpoint, signed: datetime
+) -> list[Finding]:
     """Returns the last event under a checkpoint if it was recorded after the checkpoint was signed."""
     with translated():
-        row = connection.execute(READ_LAST_RECORDED, {"size": shown.checkpoint.size}).fetchone()
+        row = connection.execute(READ_LAST_RECORDED, {"size": known.checkpoint.size}).fetchone()
     if row is None or row[1] <= signed + MAX_AHEAD:
         return []
-    detail = (
-        f"is recorded as of {row[1]}, and {shown.source}, which covers it, was signed at {signed}"
-    )
+    detail = f"is recorded at {row[1]}, and {known.source}, which covers it, was signed at {signed}"
     return [Finding("clock", int(row[0]), "", detail)]

@@ -46,17 +46,17 @@ def check_keys(connection: Connection) -> list[Finding]:
     with translated():
         used = connection.execute(READ_USED_KEYS, binary=True).fetchall()
     findings = []
-    for id_, position, events, sealed, key, subject in used:
+    for id_, position, events, encrypted, key, subject in used:
         if key is None and id_ not in erased:
-            kind, what = "missing", "is gone, and no event says that it was erased"
+            kind, what = "missing", "is missing, and no event says that it was erased"
         elif key is None:
             continue
         elif id_ in erased:
-            kind, what = "extra", f"was erased at position {erased[id_]}, and is there again"
-        elif not _opens(id_, sealed, key):
-            kind, what = "changed", "is another one now, and what it encrypted cannot be read"
+            kind, what = "extra", f"was erased at position {erased[id_]}, and exists again"
+        elif not _opens(id_, encrypted, key):
+            kind, what = "changed", "was replaced, and values encrypted with it cannot be read"
         elif not is_key_of(id_, key, subject):
-            kind, what = "changed", f"is said to be of {subject}, and is another subject's"
+            kind, what = "changed", f"is assigned to {subject}, and belongs to another subject"
         else:
             continue
         detail = f"key {id_} of {events} events {what}"
@@ -64,9 +64,9 @@ def check_keys(connection: Connection) -> list[Finding]:
     return findings
 
 
-def _opens(id_: str, sealed: str, key: bytes) -> bool:
+def _opens(id_: str, encrypted: str, key: bytes) -> bool:
     try:
-        Encrypted(id_, sealed).decrypt(key)
+        Encrypted(id_, encrypted).decrypt(key)
     except BrokenLedgerError:
         return False
     return True
@@ -75,7 +75,7 @@ def _opens(id_: str, sealed: str, key: bytes) -> bool:
 def _erased(records: Iterable[Record]) -> dict[str, int]:
     found: dict[str, int] = {}
     for record in records:
-        keys = record.said.get("keys") if record.kind == "erased" else None
+        keys = record.data.get("keys") if record.kind == "erased" else None
         for key in keys if isinstance(keys, list) else ():
             if isinstance(key, str):
                 found.setdefault(key, record.position)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.proof.audit.verify_log import Shown
+from jobledger.infra.proof.audit.verify_log import KnownCheckpoint
 from jobledger.infra.proof.http_post import send
 from jobledger.infra.proof.signing.checkpoints import open_checkpoint, signed_time
 from jobledger.infra.proof.signing.keys import find_keys, last_signed_file, read_text
@@ -22,16 +22,15 @@ from jobledger.infra.upkeep.findings import Finding
 
 LOG: Final = logging.getLogger("jobledger.proof")
 KEPT: Final = "the checkpoint in the database"
-LATEST: Final = 253_402_300_799
-"""The last second that a datetime can tell (POSIX)."""
-ANSWERS_WITHIN: Final = 5.0
-"""Seconds, of a witness."""
+LATEST_SECOND: Final = 253_402_300_799
+"""The last second that a datetime can express (POSIX)."""
+WITNESS_TIMEOUT_SECONDS: Final = 5.0
 
 
-class Gathered(NamedTuple):
+class Collected(NamedTuple):
     """The collected checkpoints, and findings about those in the database."""
 
-    shown: list[Shown]
+    checkpoints: list[KnownCheckpoint]
     findings: list[Finding]
 
 
@@ -41,35 +40,37 @@ def known_keys(settings: Settings, origin: str, given: Sequence[VerifierKey]) ->
     return [*own, *(witness.key for witness in _witnesses(settings))]
 
 
-def show(file: Path, keys: Sequence[VerifierKey]) -> Shown:
+def read_checkpoint(file: Path, keys: Sequence[VerifierKey]) -> KnownCheckpoint:
     """Reads a checkpoint from a file; raises ProofError unless a known key signed it."""
     if not keys:
         raise ProofError(
             "key", "no key of the log is on this machine; give its public key with --key"
         )
     note = Note.parse(read_text(file, "checkpoint"))
-    # A file's time is that of the last tick of the system's clock, which may be some milliseconds ago.
+    # The system's clock for files may be some milliseconds behind.
     seen = datetime.fromtimestamp(file.stat().st_mtime + 0.01, UTC)
-    return _shown(note, f"the checkpoint {file}", keys, seen)
+    return _known(note, f"the checkpoint {file}", keys, seen)
 
 
-def gather(
+def collect(
     connection: Connection, settings: Settings, origin: str, keys: Sequence[VerifierKey]
-) -> Gathered:
+) -> Collected:
     """Collects the checkpoint last signed here, the published ones, and the stored one."""
-    shown = [show(file, keys) for file in _files(settings, origin)] if keys else []
-    shown += [
-        _shown(note, f"the checkpoint of witness {witness.key.name}", keys, None)
+    checkpoints = [read_checkpoint(file, keys) for file in _files(settings, origin)] if keys else []
+    checkpoints += [
+        _known(note, f"the checkpoint of witness {witness.key.name}", keys, None)
         for witness in _witnesses(settings)
         if witness.url is not None and (note := _ask(witness.url, origin)) is not None
     ]
     try:
         kept = read_kept(connection) if keys else None
         if kept is not None:
-            shown.append(_shown(kept, KEPT, keys, None))
+            checkpoints.append(_known(kept, KEPT, keys, None))
     except ProofError as error:
-        return Gathered(shown, [Finding("changed", 0, "checkpoints", f"{KEPT}: {error.why}")])
-    return Gathered(shown, [])
+        return Collected(
+            checkpoints, [Finding("changed", 0, "checkpoints", f"{KEPT}: {error.why}")]
+        )
+    return Collected(checkpoints, [])
 
 
 def _witnesses(settings: Settings) -> list[Known]:
@@ -80,9 +81,9 @@ def _ask(url: str, origin: str) -> Note | None:
     """Returns the last checkpoint that a witness cosigned; None if it has none or does not answer."""
     place = f"{url.rstrip('/')}/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
     try:
-        status, body = send("GET", place, "", ANSWERS_WITHIN)
+        status, body = send("GET", place, "", WITNESS_TIMEOUT_SECONDS)
     except ProofError as error:
-        LOG.warning("a witness was not asked: %s", error)
+        LOG.warning("the checkpoint of a witness could not be read: %s", error)
         return None
     return Note.parse(body) if status == HTTPStatus.OK else None
 
@@ -96,7 +97,9 @@ def _files(settings: Settings, origin: str) -> Iterator[Path]:
             yield file
 
 
-def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime | None) -> Shown:
+def _known(
+    note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime | None
+) -> KnownCheckpoint:
     """Returns the checkpoint with the time of a known witness's cosignature, or else of the file."""
     try:
         checkpoint = open_checkpoint(note, keys)
@@ -105,11 +108,11 @@ def _shown(note: Note, source: str, keys: Sequence[VerifierKey], seen: datetime 
         raise ProofError(error.what, f"{source}: {error.why}") from None
     # Times are of whole seconds: it was signed before the next one began.
     times = [signature.time + 1 for key, signature in signed if key.algorithm.is_timed]
-    time = datetime.fromtimestamp(min(*times, LATEST), UTC) if times else seen
+    time = datetime.fromtimestamp(min(*times, LATEST_SECOND), UTC) if times else seen
     of_log = [
         s.time for k, s in signed if k.algorithm.is_timed and k.signs_as_log(checkpoint.origin)
     ]
     value = signed_time(note.text)
     parts = [*([] if value is None else [value]), *of_log]
-    signed_at = datetime.fromtimestamp(min(*parts, LATEST), UTC) if parts else None
-    return Shown(checkpoint, source, time, signed_at)
+    signed_at = datetime.fromtimestamp(min(*parts, LATEST_SECOND), UTC) if parts else None
+    return KnownCheckpoint(checkpoint, source, time, signed_at)

@@ -30,31 +30,31 @@ class Pair(NamedTuple):
     """The leaves of a tile: as the tree has them, and as the events make them now."""
 
     first: int
-    sealed: bytes
-    """As many hashes as there should be; zeros where the tree has none."""
+    expected: bytes
+    """The hashes of the tree; zeros where it has none."""
     present: bytes
-    """Empty where some of the events are not there."""
+    """The hashes of the events; empty if some events are missing."""
     whole: bool
     """Whether the tree has the tile."""
     root: bytes | None = None
     """The root over the leaves, if it was computed."""
 
 
-class Given(NamedTuple):
+class Delegated(NamedTuple):
     """A tile that another process hashes."""
 
     task: Task
     first: int
-    sealed: bytes
+    expected: bytes
     salts_key: bytes
 
     def pair(self) -> Pair:
         """Waits for the answer; a tile that is not as in the tree is hashed again here."""
         root = self.task.wait()
         if root != DIFFERENT:
-            return Pair(self.first, self.sealed, self.sealed, True, root)
+            return Pair(self.first, self.expected, self.expected, True, root)
         present = hash_rows(self.task.rows(), leaves.salts(self.salts_key))
-        return Pair(self.first, self.sealed, present, True)
+        return Pair(self.first, self.expected, present, True)
 
 
 class Walk:
@@ -69,14 +69,14 @@ class Walk:
     def pairs(self, first_tile: int) -> Iterator[Pair]:
         """Yields the tiles from that number on."""
         with hash_processes(self._size - first_tile * TILE) as processes:
-            waiting = deque[Pair | Given]()
+            waiting = deque[Pair | Delegated]()
             for tile in self._hashed(first_tile, processes):
                 waiting.append(tile)
                 while waiting and (len(waiting) > MAX_WAITING or _is_done(waiting[0])):
                     yield _pair_of(waiting.popleft())
             yield from map(_pair_of, waiting)
 
-    def _hashed(self, first_tile: int, processes: HashProcesses) -> Iterator[Pair | Given]:
+    def _hashed(self, first_tile: int, processes: HashProcesses) -> Iterator[Pair | Delegated]:
         """Yields the tiles, hashed here or given to a process."""
         for number in range(first_tile, -(-self._size // TILE), BATCH_TILES):
             begin, end = number * TILE + 1, min((number + BATCH_TILES) * TILE, self._size)
@@ -93,26 +93,26 @@ class Walk:
 
     def _hash(
         self, tile: Tile | None, first: int, copy: RowCopy, processes: HashProcesses
-    ) -> Pair | Given:
+    ) -> Pair | Delegated:
         count = min(TILE, self._size - first + 1)
         hashes = b"" if tile is None else tile.hashes[: count * HASH_SIZE]
-        sealed = hashes.ljust(count * HASH_SIZE, b"\0")
+        expected = hashes.ljust(count * HASH_SIZE, b"\0")
         key = NO_KEY if tile is None or tile.key is None else tile.key
         last = first + count - 1
-        holes = overlapping(self._pruned, first, last)
-        gone = sum(min(b, last) - max(a, first) + 1 for a, b in holes)
+        pruned = overlapping(self._pruned, first, last)
+        gone = sum(min(b, last) - max(a, first) + 1 for a, b in pruned)
         rows = copy.take(count - gone)
-        is_whole, are_there = len(hashes) == count * HASH_SIZE, are_at(rows, first, last)
-        if (count == TILE and is_whole and are_there) and (
-            task := processes.give(key, sealed, rows)
+        is_whole, are_complete = len(hashes) == count * HASH_SIZE, are_at(rows, first, last)
+        if (count == TILE and is_whole and are_complete) and (
+            task := processes.give(key, expected, rows)
         ) is not None:
-            return Given(task, first, sealed, key)
+            return Delegated(task, first, expected, key)
         stored, salts = [*map(bytes, rows)], leaves.salts(key)
         if gone:
-            present = _with_holes(stored, salts, first, sealed)
+            present = _with_pruned(stored, salts, first, expected)
         else:
-            present = hash_rows(stored, salts) if are_there else b""
-        return Pair(first, sealed, present, is_whole)
+            present = hash_rows(stored, salts) if are_complete else b""
+        return Pair(first, expected, present, is_whole)
 
     def _tiles(self, number: int) -> dict[int, Tile]:
         fields = {"first": number, "last": number + BATCH_TILES - 1}
@@ -125,20 +125,20 @@ class Walk:
         return b"", leaves.salts(NO_KEY)
 
 
-def _with_holes(batch: list[bytes], salts: bytes, first: int, sealed: bytes) -> bytes:
+def _with_pruned(batch: list[bytes], salts: bytes, first: int, expected: bytes) -> bytes:
     """Returns the leaves of the existing events; for pruned events, those of the tree."""
-    hashes = bytearray(sealed)
+    hashes = bytearray(expected)
     for stored in map(Stored.of, batch):
         at = (stored.position - first) * HASH_SIZE
-        if not 0 <= at < len(sealed):
+        if not 0 <= at < len(expected):
             return b""
         hashes[at : at + HASH_SIZE] = stored.hash(salts[at : at + SALT_SIZE])
     return bytes(hashes)
 
 
-def _is_done(tile: Pair | Given) -> bool:
+def _is_done(tile: Pair | Delegated) -> bool:
     return isinstance(tile, Pair) or tile.task.root is not None
 
 
-def _pair_of(tile: Pair | Given) -> Pair:
+def _pair_of(tile: Pair | Delegated) -> Pair:
     return tile if isinstance(tile, Pair) else tile.pair()

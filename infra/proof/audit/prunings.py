@@ -30,16 +30,14 @@ def check_records(connection: Connection) -> list[Finding]:
     findings = []
     for record, ranges in sorted(value.items()):
         if record not in digests:
-            detail = f"positions from {ranges[0][0]} on are said to be pruned, and no event at {record} says so"
+            detail = f"positions from {ranges[0][0]} on are marked as pruned, and there is no event at {record} that says so"
         elif digests[record] != digest_of_positions(ranges):
-            detail = (
-                f"the positions said to be pruned are not those that the event at {record} says"
-            )
+            detail = f"the positions marked as pruned are not those in the event at {record}"
         else:
             continue
         findings.append(Finding("missing", ranges[0][0], "pruned", detail))
     for record in sorted(digests.keys() - value.keys()):
-        detail = f"the positions that the event at {record} says were pruned are not there"
+        detail = f"the positions in the event at {record} are not marked as pruned"
         findings.append(Finding("missing", record, "pruned", detail))
     return findings
 
@@ -51,5 +49,5 @@ def _ranges(connection: Connection) -> list[tuple[int, int, int]]:
 
 def _digest(record: Record) -> str | None:
     """Returns the digest in a `Pruned` event; None if the event is not valid."""
-    digest = record.said.get("digest")
+    digest = record.data.get("digest")
     return digest if isinstance(digest, str) else None

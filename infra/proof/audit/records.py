@@ -17,15 +17,15 @@ RECORDS: Final = {"erased": READ_ERASURES, "pruned": READ_PRUNINGS, "resumed": R
 
 
 class Record(NamedTuple):
-    """An event that records an erasure, a pruning, or that the log went on after a loss."""
+    """An event that records an erasure, a pruning, or that the log was resumed after a loss."""
 
     kind: str
     """erased, pruned or resumed"""
     position: int
     recorded_time: datetime
     actor: str | None
-    said: dict[str, Any]
-    """Its data; empty, if somebody else wrote it."""
+    data: dict[str, Any]
+    """Its data; empty if it is not canonical JSON."""
 
 
 def read_records(connection: Connection) -> list[Record]:

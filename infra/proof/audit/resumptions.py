@@ -1,11 +1,11 @@
-"""Checks the events that say that the log went on after a loss: a key of the log must have signed each."""
+"""Checks the events that resume the log after a loss: a key of the log must have signed each."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.audit.records import Record
-from jobledger.infra.proof.audit.verify_log import Shown
+from jobledger.infra.proof.audit.verify_log import KnownCheckpoint
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.proof.signing.resumption import Resumption
@@ -21,35 +21,39 @@ class Resumed(NamedTuple):
     findings: list[Finding]
 
     def split(
-        self, shown: Sequence[Shown], is_extended: Callable[[Checkpoint], bool]
-    ) -> tuple[list[Shown], list[Shown]]:
-        """Divides checkpoints into those to hold the log against, and those of lost history.
+        self, checkpoints: Sequence[KnownCheckpoint], is_extended: Callable[[Checkpoint], bool]
+    ) -> tuple[list[KnownCheckpoint], list[KnownCheckpoint]]:
+        """Divides checkpoints into those to compare the log with, and those of lost history.
 
         Args:
-            shown: The checkpoints.
+            checkpoints: The checkpoints.
             is_extended: Whether the log extends a checkpoint, which is not of lost history then.
 
         Returns:
-            The checkpoints to hold the log against, and those of lost history.
+            The checkpoints to compare the log with, and those of lost history.
         """
-        lost = [each for each in shown if self._is_lost(each) and not is_extended(each.checkpoint)]
-        return [each for each in shown if each not in lost], lost
+        lost = [
+            each for each in checkpoints if self._is_lost(each) and not is_extended(each.checkpoint)
+        ]
+        return [each for each in checkpoints if each not in lost], lost
 
-    def _is_lost(self, shown: Shown) -> bool:
-        signed = None if shown.signed_time is None else shown.signed_time.timestamp()
-        return any(each.covers(shown.checkpoint, signed) for each in self.resumptions)
+    def _is_lost(self, known: KnownCheckpoint) -> bool:
+        signed = None if known.signed_time is None else known.signed_time.timestamp()
+        return any(each.covers(known.checkpoint, signed) for each in self.resumptions)
 
 
 def resumed(records: Sequence[Record], keys: Sequence[VerifierKey]) -> Resumed:
-    """Verifies the statements in the events; without any key of a log they excuse nothing."""
+    """Verifies the statements in the events; a statement without a known key's signature is a finding."""
     found = Resumed([], [])
     for record in records:
         if record.kind != RESUMED:
             continue
         try:
-            statement = Note.parse(str(record.said.get("statement", "")))
+            statement = Note.parse(str(record.data.get("statement", "")))
             found.resumptions.append(Resumption.open(statement, keys))
         except ProofError as error:
-            detail = f"the statement that the log went on after a loss is not valid: {error.why}"
+            detail = (
+                f"the statement that the log was resumed after a loss is not valid: {error.why}"
+            )
             found.findings.append(Finding("forked", record.position, RESUMED, detail))
     return found

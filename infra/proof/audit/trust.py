@@ -1,10 +1,10 @@
-"""Checks that there was something to compare the log with: an unsigned log is not called intact."""
+"""Checks that the log was compared with a checkpoint, and that its name is the pinned one."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.proof.audit.verify_log import Shown
+from jobledger.infra.proof.audit.verify_log import KnownCheckpoint
 from jobledger.infra.proof.signing.keys import key_origins
 from jobledger.infra.proof.signing.notes import VerifierKey
 from jobledger.infra.proof.signing.pins import all_pinned, pin_file, pinned_origin, renamed
@@ -19,7 +19,7 @@ def check_trust(
     settings: Settings,
     origin: str,
     keys: Sequence[VerifierKey],
-    held: Sequence[Shown],
+    checkpoints: Sequence[KnownCheckpoint],
     *,
     trust_first: bool,
 ) -> list[Finding]:
@@ -30,7 +30,7 @@ def check_trust(
         settings: Where keys and pins are.
         origin: The name of the log.
         keys: The public keys that were given.
-        held: The checkpoints to compare the log with.
+        checkpoints: The checkpoints to compare the log with.
         trust_first: Accept a log without a checkpoint.
 
     Returns:
@@ -43,21 +43,21 @@ def check_trust(
     if trust_first:
         return []
     findings = []
-    others = sorted(_unheld(settings, origin, keys, is_pinned=pinned is not None))
+    others = sorted(_other_logs(settings, origin, keys, is_pinned=pinned is not None))
     if others:
         names = ", ".join(map(repr, others))
-        detail = f"is called {origin!r}, and the keys at hand are of {names}: it was compared with none of them"
+        detail = f"is named {origin!r}, and the known keys are of {names}, so it was not compared with anything"
         findings.append(Finding("unchecked", 0, LOG, detail))
-    if not held:
+    if not checkpoints:
         detail = (
-            "was not compared: no known key signed a checkpoint of it;"
-            " name one with --checkpoint and --key, or trust it as it is with --trust-first"
+            "was not compared, because there is no checkpoint of it with a known key's signature;"
+            " give one with --checkpoint and --key, or accept the log with --trust-first"
         )
         findings.append(Finding("unchecked", 0, LOG, detail))
     return findings
 
 
-def _unheld(
+def _other_logs(
     settings: Settings, origin: str, keys: Sequence[VerifierKey], *, is_pinned: bool
 ) -> set[str]:
     """Returns the names of other logs with keys here that may be this log under another name."""
@@ -66,7 +66,7 @@ def _unheld(
         return set() if origin in given else given
     here = key_origins(settings)
     if origin in here or is_pinned:
-        # Other ledgers' keys may be here, too: those that begin as this log's do may be its own of before.
+        # Keys of other ledgers may be here too. Those with the same prefix may be this log's former ones.
         return set() if is_pinned else _of_same_ledger(here, origin) - all_pinned(settings)
     return here - all_pinned(settings)
 

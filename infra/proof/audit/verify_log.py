@@ -31,8 +31,8 @@ OUT_OF_STEP: Final = "projection out of step"
 TILES: Final = "tiles"
 
 
-class Shown(NamedTuple):
-    """A checkpoint with a verified signature, and when it was signed or first seen (UTC)."""
+class KnownCheckpoint(NamedTuple):
+    """A checkpoint with a verified signature, where it is from, and when it was signed or first seen (UTC)."""
 
     checkpoint: Checkpoint
     source: str
@@ -67,8 +67,8 @@ class Extent(NamedTuple):
 
 def verify_log(
     connection: Connection,
-    shown: Sequence[Shown] = (),
-    since: Shown | None = None,
+    checkpoints: Sequence[KnownCheckpoint] = (),
+    since: KnownCheckpoint | None = None,
     pruned: Ranges = (),
     progress: Progress = lambda done, size: None,
 ) -> Verdict:
@@ -76,7 +76,7 @@ def verify_log(
 
     Args:
         connection: A connection in a transaction with one snapshot.
-        shown: The checkpoints.
+        checkpoints: The checkpoints.
         since: A trusted checkpoint: only the events after it are read, and the tree must extend it.
         pruned: Ranges of positions that were pruned.
         progress: Called with the number of events done and their total.
@@ -92,69 +92,71 @@ def verify_log(
         row = connection.execute(READ_EXTENT).fetchone()
         if row is None:
             raise BrokenLedgerError("the log", 0, NO_ROW)
-        checkpoints = [*shown, *([since] if since else [])]
-        verification = _Verification(connection, Extent(*row), checkpoints, pruned)
+        all_known = [*checkpoints, *([since] if since else [])]
+        verification = _Verification(connection, Extent(*row), all_known, pruned)
         return verification.run(0 if since is None else since.checkpoint.size, progress)
 
 
 class _Verification:
     def __init__(
-        self, connection: Connection, extent: Extent, shown: Sequence[Shown], pruned: Ranges
+        self,
+        connection: Connection,
+        extent: Extent,
+        checkpoints: Sequence[KnownCheckpoint],
+        pruned: Ranges,
     ) -> None:
         self._connection = connection
         self._extent = extent
-        self._shown = sorted(shown, key=lambda each: each.checkpoint.size)
+        self._checkpoints = sorted(checkpoints, key=lambda each: each.checkpoint.size)
         self._pruned = pruned
         self._walk = Walk(connection, extent.size, pruned)
-        sizes = [extent.size, *(each.checkpoint.size for each in shown)]
-        self._sealed = Roots(sizes)
-        self._present: Roots | None = None
+        sizes = [extent.size, *(each.checkpoint.size for each in checkpoints)]
+        self._tree_roots = Roots(sizes)
+        self._event_roots: Roots | None = None
         """The root over the events as they are now, if they differ from the tree."""
         self._findings: list[Finding] = []
-        self._torn = False
-        """Whether the tree lacks leaves, so that it has no root."""
+        self._is_incomplete = False
+        """Whether leaves are missing in the tree, so that it has no root."""
 
     def run(self, trusted: int, progress: Progress) -> Verdict:
         extent = self._extent
-        for each in self._shown:
+        for each in self._checkpoints:
             if each.checkpoint.origin != extent.origin:
-                why = f"{each.source} is of {each.checkpoint.origin!r}, and this log is {extent.origin!r}"
+                why = f"{each.source} is of the log {each.checkpoint.origin!r}, and this log is {extent.origin!r}"
                 raise ProofError("checkpoint", why)
         upper = self._upper_tiles()
         first = min(trusted, extent.size) // TILE
         before = b"".join(tile for (level, _), tile in upper.items() if level == 1)
         hashes = [before[at : at + HASH_SIZE] for at in range(0, len(before), HASH_SIZE)]
-        self._sealed.skip(hashes[:first])
+        self._tree_roots.skip(hashes[:first])
         self._compare(first, progress)
         if not self._findings:
-            self._check_shown()
+            self._check_checkpoints()
             self._check_upper_tiles(upper)
             self._check_beyond()
         self._check_tail()
-        root = b"" if self._torn else self._sealed.at(extent.size)
+        root = b"" if self._is_incomplete else self._tree_roots.at(extent.size)
         return Verdict(extent.size, root, max(0, extent.last - extent.size), self._findings)
 
     def _compare(self, first_tile: int, progress: Progress) -> None:
         """Compares events and leaves."""
-        damaged, all_there = 0, True
+        damaged, all_present = 0, True
         for pair in self._walk.pairs(first_tile):
             if not pair.whole:
-                detail = "the tree has not the hashes of the events from here on"
+                detail = "the tree has no hashes for the events from here on"
                 self._find(OUT_OF_STEP, pair.first, TILES, detail)
-                self._torn = True
+                self._is_incomplete = True
                 return
-            if pair.present != pair.sealed:
-                damaged, all_there = damaged or pair.first, all_there and bool(pair.present)
-                self._present = self._present or self._sealed.copy()
-            if self._present is not None:
-                self._present.add(pair.present or pair.sealed, pair.root)
-            self._sealed.add(pair.sealed, pair.root)
+            if pair.present != pair.expected:
+                damaged, all_present = damaged or pair.first, all_present and bool(pair.present)
+                self._event_roots = self._event_roots or self._tree_roots.copy()
+            if self._event_roots is not None:
+                self._event_roots.add(pair.present or pair.expected, pair.root)
+            self._tree_roots.add(pair.expected, pair.root)
             progress(pair.first, self._extent.size)
         progress(self._extent.size, self._extent.size)
-        if damaged and all_there and self._are_events_as_signed():
-            detail = (
-                "the tree's hashes of events are not theirs, and the events are as they were signed"
-            )
+        if damaged and all_present and self._are_events_as_signed():
+            detail = "the tree has other hashes than the events, and the events are those that were signed"
             self._find(OUT_OF_STEP, damaged, TILES, detail)
         elif damaged:
             rows = read_rows(self._connection, damaged, max(self._extent.last, self._extent.size))
@@ -163,44 +165,42 @@ class _Verification:
 
     def _are_events_as_signed(self) -> bool:
         """Whether the last checkpoint is of the present events, and not of the tree's hashes."""
-        known = [e.checkpoint for e in self._shown if 0 < e.checkpoint.size <= self._extent.size]
-        if not known or self._present is None:
+        known = [
+            e.checkpoint for e in self._checkpoints if 0 < e.checkpoint.size <= self._extent.size
+        ]
+        if not known or self._event_roots is None:
             return False
         last = known[-1]
-        return self._present.at(last.size) == last.root != self._sealed.at(last.size)
+        return self._event_roots.at(last.size) == last.root != self._tree_roots.at(last.size)
 
-    def _check_shown(self) -> None:
+    def _check_checkpoints(self) -> None:
         """Checks that the tree extends each checkpoint."""
-        held = 0
-        for each in self._shown:
+        extended = 0
+        for each in self._checkpoints:
             size, known = each.checkpoint.size, self._extent.size
-            if size <= known and each.checkpoint.root == self._sealed.at(size):
-                held = size
+            if size <= known and each.checkpoint.root == self._tree_roots.at(size):
+                extended = size
                 continue
             later = self._written_after(each)
             if size > known or later:
                 first = later or known + 1
-                detail = (
-                    f"{each.source} is of {size} events, which are not those that are there now"
-                )
+                detail = f"{each.source} covers {size} events, and the ledger has other events now"
                 self._find("rolled back", first, "", detail)
             else:
-                detail = (
-                    f"positions {held + 1} to {size} hold other events than {each.source} is of"
-                )
-                self._find("forked", held + 1, "", detail)
+                detail = f"positions {extended + 1} to {size} have other events than {each.source} covers"
+                self._find("forked", extended + 1, "", detail)
             return
 
-    def _written_after(self, shown: Shown) -> int | None:
+    def _written_after(self, known: KnownCheckpoint) -> int | None:
         """Returns the first event within a checkpoint's size that was recorded after it was signed.
 
         Then the log was rolled back and continued; an attacker who rewrites it would keep the
         times.
         """
-        if shown.time is None:
+        if known.time is None:
             return None
-        row = self._connection.execute(READ_RECORDED, {"time": shown.time}).fetchone()
-        return int(row[0]) if row is not None and row[0] <= shown.checkpoint.size else None
+        row = self._connection.execute(READ_RECORDED, {"time": known.time}).fetchone()
+        return int(row[0]) if row is not None and row[0] <= known.checkpoint.size else None
 
     def _upper_tiles(self) -> dict[tuple[int, int], bytes]:
         rows = self._connection.execute(READ_UPPER_TILES, binary=True)
@@ -209,7 +209,7 @@ class _Verification:
     def _check_upper_tiles(self, upper: dict[tuple[int, int], bytes]) -> None:
         """Checks that the tree's inner hashes are those of its leaves."""
         made: dict[tuple[int, int], bytes] = {}
-        level, hashes = 1, self._sealed.tiles
+        level, hashes = 1, self._tree_roots.tiles
         while hashes:
             tiles = [b"".join(hashes[at : at + TILE]) for at in range(0, len(hashes), TILE)]
             made |= {(level, number): tile for number, tile in enumerate(tiles)}
@@ -224,17 +224,17 @@ class _Verification:
     def _check_beyond(self) -> None:
         """Checks that there are no hashes after the last leaf's, which later events would inherit."""
         for (number,) in self._connection.execute(READ_BEYOND):
-            detail = f"tile {number} holds hashes behind those of the {self._extent.size} events in the tree"
+            detail = f"tile {number} has hashes after those of the {self._extent.size} events in the tree"
             self._find("extra", self._extent.size + 1, TILES, detail)
 
     def _check_tail(self) -> None:
         """Checks that events end where the head says, also those that are not in the tree yet."""
         _, size, head, last = self._extent
         if size <= last < head:
-            detail = f"the ledger counted {head} events, and the last {head - last} are not there"
+            detail = f"the ledger counted {head} events, and the last {head - last} are missing"
             self._find("cut tail", last + 1, "", detail)
         elif last > head:
-            detail = f"the ledger counted {head} events, and there are some behind those"
+            detail = f"the ledger counted {head} events, and there are more after them"
             self._find("inserted", head + 1, "", detail)
 
     def _find(self, kind: str, position: int, name: str, detail: str) -> None:

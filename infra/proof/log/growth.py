@@ -16,7 +16,7 @@ from jobledger.infra.proof.log.tree import FULL, TileIndex, read_tiles
 
 GROW_LOG: Final = sql.load(__package__, "grow_log")
 BATCH_EVENTS: Final = 16 * 1024
-"""Events that come into the tree in one transaction, at most."""
+"""The most events that one transaction adds to the tree."""
 
 
 class Edge(NamedTuple):

@@ -23,7 +23,7 @@ READ_TILES: Final = sql.load(__package__, "read_tiles")
 TILE_HEIGHT: Final = 8
 FULL: Final = TILE * HASH_SIZE
 KEPT: Final = 256
-"""Full tiles of leaves that are remembered, hashed through: 16 KiB each. They never change."""
+"""Full tiles of leaves that are cached with all their hashes: 16 KiB each. They never change."""
 KEPT_ABOVE: Final = 1_024
 """Full tiles of all levels above: those of 67 million leaves."""
 
@@ -85,7 +85,7 @@ class Tree:
         self._edges: dict[int, Layers] = {}
         """The last tile of each level that was read and not full."""
         self._size = 0
-        """How large the log stood last."""
+        """The size of the log when it was last read."""
 
     def log_state(self, connection: Connection) -> LogState:
         """Returns the log's present state."""

@@ -19,12 +19,12 @@ from jobledger.infra.proof.witness.cosigning import Prove, Witnesses
 from jobledger.infra.settings import Settings
 
 LOG: Final = logging.getLogger("jobledger.proof")
-AT_THE_END: Final = 10.0
-"""Seconds that closing waits for a running announcement."""
+CLOSE_TIMEOUT_SECONDS: Final = 10.0
+"""How long closing waits for a running announcement."""
 
 
 class Announcer:
-    """Announces one ledger's checkpoints in its own thread; of waiting ones only the newest."""
+    """Announces one ledger's checkpoints in its own thread; if several wait, only the newest."""
 
     def __init__(self, info: str, settings: Settings) -> None:
         """Raises ProofError for a policy or places that cannot be read."""
@@ -48,7 +48,7 @@ class Announcer:
                 self._thread = Thread(target=self._run, name="announcer", daemon=True)
                 self._thread.start()
 
-    def close(self, seconds: float = AT_THE_END) -> None:
+    def close(self, seconds: float = CLOSE_TIMEOUT_SECONDS) -> None:
         """Announces the waiting checkpoint, within a number of seconds."""
         with self._changed:
             self._closed = True

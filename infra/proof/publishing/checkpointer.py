@@ -37,12 +37,12 @@ WAIT_FOR_GROWTH: Final = sql.load(__package__, "wait_for_growth")
 GROWTH: Final = 0x67726F77
 """The first key of the lock ("grow"); the second is the schema's number."""
 GROWTH_WAIT_SECONDS: Final = 5.0
-"""How long a process waits for another one that makes the tree grow: that may have been stopped."""
+"""How long a process waits for another one that grows the tree, which may have stopped."""
 BUSY_SHARE: Final = 10
-"""While others write, growing takes one part in so many of the interpreter's time. That keeps up
-with single events; a bulk import is caught up with when it is over."""
+"""While others write, growing takes one part in this many of the interpreter's time. That is enough for
+single events; a bulk import is hashed when it is over."""
 MAX_EVENTS_AT_END: Final = 100_000
-"""Events outside the tree that a process adds before it ends; more wait for a process that goes on."""
+"""Events outside the tree that a process adds before it ends; more wait for another process."""
 
 
 class Checkpointer:
@@ -74,7 +74,7 @@ class Checkpointer:
         """Whether too many events were outside the tree when it began; None before that."""
         self._is_allowed: bool | None = None
         self._is_pinned = False
-        """Whether what the log is called was compared with what it was called here before."""
+        """Whether the log's name was compared with the name pinned on this machine."""
         self._went_on = 0.0
         self._tree = Tree()
         self._lock = Lock()
@@ -198,7 +198,7 @@ class Checkpointer:
 
 
 def _announcer(info: str, settings: Settings) -> Announcer | None:
-    """What announces checkpoints; None if nobody is named to be told of them."""
+    """Announces checkpoints; None if no witness and no place is named."""
     if settings.policy is None and not settings.publish.strip():
         return None
     from jobledger.infra.proof.publishing.announcer import Announcer

@@ -18,8 +18,8 @@ from jobledger.infra.settings import public_environment
 LOG: Final = logging.getLogger("jobledger.proof")
 FILE: Final = "checkpoint"
 PROGRAM: Final = "exec:"
-ANSWERS_WITHIN: Final = 10.0
-ENDS_WITHIN: Final = 30.0
+ANSWER_TIMEOUT_SECONDS: Final = 10.0
+PROGRAM_TIMEOUT_SECONDS: Final = 30.0
 """Seconds, of a program."""
 
 
@@ -53,7 +53,7 @@ def publish(note_text: str, places: Sequence[str]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(ENDS_WITHIN + 5)
+        thread.join(PROGRAM_TIMEOUT_SECONDS + 5)
 
 
 def _try(note_text: str, checkpoint: Checkpoint, place: str) -> None:
@@ -73,20 +73,20 @@ def _try(note_text: str, checkpoint: Checkpoint, place: str) -> None:
 def _write(folder: Path, note_text: str) -> None:
     """Replaces the file atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{FILE}.{os.getpid()}"
+    temporary = folder / f".{FILE}.{os.getpid()}"
     try:
-        with beside.open("w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8") as file:
             file.write(note_text)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
-        beside.replace(folder / FILE)
+        temporary.replace(folder / FILE)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _put(url: str, note_text: str) -> None:
-    status, body = send("PUT", url, note_text, ANSWERS_WITHIN)
+    status, body = send("PUT", url, note_text, ANSWER_TIMEOUT_SECONDS)
     if not 200 <= status < 300:
         text = body.decode("utf-8", "replace").strip()[:200]
         raise ProofError(url, f"answered {status}{f': {text}' if text else ''}")
@@ -101,11 +101,11 @@ def _run(program: Sequence[str], note_text: str, checkpoint: Checkpoint) -> None
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=public_environment() | about,
-            timeout=ENDS_WITHIN,
+            timeout=PROGRAM_TIMEOUT_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ProofError(program[0], f"did not end within {ENDS_WITHIN:g} s") from None
+        raise ProofError(program[0], f"did not end within {PROGRAM_TIMEOUT_SECONDS:g} s") from None
     if ended.returncode:
         text = ended.stderr.decode("utf-8", "replace").strip()[-200:]
         raise ProofError(program[0], f"ended with {ended.returncode}{f': {text}' if text else ''}")

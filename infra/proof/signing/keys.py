@@ -31,7 +31,7 @@ def last_signed_file(settings: Settings, origin: str) -> Path:
 
 
 def epoch_file(settings: Settings, origin: str, epoch: int) -> Path:
-    """Returns the path of a log's statement that it went on after a loss."""
+    """Returns the path of a log's statement that it was resumed after a loss."""
     return keys_folder(settings) / f"{_plain(origin)}.epoch-{epoch}"
 
 
@@ -81,7 +81,7 @@ def key_origins(settings: Settings) -> set[str]:
 
 
 def create_key(settings: Settings, origin: str, type_: int = SIGNATURE) -> SigningKey:
-    """Creates a key of the log beside the present ones: all of them sign until they are retired."""
+    """Creates another key of the log. All keys sign until they are retired."""
     keys = [*find_keys(settings, origin), SigningKey.generate(origin, type_)]
     _keep(settings, origin, keys)
     return keys[-1]
@@ -147,21 +147,21 @@ def read_private(path: Path) -> str:
 def write_private(path: Path, text: str) -> None:
     """Replaces a file atomically and durably; only its owner can read it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise FileAccessError(
             "file", f"{path} cannot be written: {error.strerror or error}"
         ) from None

@@ -1,4 +1,4 @@
-"""A signed statement that a log goes on after a loss: up to which checkpoint, and what was lost.
+"""A signed statement that a log is resumed after a loss: from which checkpoint, and what was lost.
 
 It is a checkpoint of the size up to which history goes on, with three lines more:
 
@@ -101,7 +101,7 @@ class Resumption(NamedTuple):
 
     @property
     def positions(self) -> tuple[int, int]:
-        """The first and the last position whose events may be others now, or gone."""
+        """The first and the last position whose events may be missing or different now."""
         return self.kept.size + 1, self.lost.size
 
     def covers(self, checkpoint: Checkpoint, signed: float | None) -> bool:

@@ -78,7 +78,7 @@ class Signer:
                 if before == now and self._all_signed(last):
                     if is_kept(connection, last):
                         return None
-                    # The signer got no further: it is neither stored in the database nor published.
+                    # The signer stopped here before: this checkpoint is neither stored in the database nor published.
                     keep(connection, last)
                     return last
             seconds = int(self._clock())
@@ -91,7 +91,7 @@ class Signer:
 
     @contextmanager
     def resuming(self, connection: Connection, tree: Tree, epoch: int) -> Iterator[Resumption]:
-        """Signs a statement that the log goes on after a loss; nothing else is signed meanwhile.
+        """Signs a statement that the log is resumed after a loss; nothing else is signed meanwhile.
 
         It takes the place of the checkpoint that was signed last once the block has ended.
 
@@ -115,7 +115,7 @@ class Signer:
             write_private(self._path, str(resumption.note))
 
     def statement(self, connection: Connection, tree: Tree, epoch: int) -> Resumption:
-        """Signs the same, and keeps it nowhere; raises ProofError if nothing is lost."""
+        """Signs the same without storing it; raises ProofError if nothing is lost."""
         log, last = tree.log_state(connection), self._last(connection)
         if last is None:
             raise ProofError(
@@ -173,7 +173,7 @@ class Signer:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Locks out other processes with these keys."""
+        """Holds the lock of these keys against other processes."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:

@@ -19,10 +19,9 @@ from jobledger.infra.proof.witness.witness import Submission
 Prove = Callable[[int], list[bytes]]
 """The proof that the checkpoint's tree grew from one of that many leaves."""
 LOG: Final = logging.getLogger("jobledger.proof")
-SECONDS: Final = 5.0
-"""For each request."""
+REQUEST_TIMEOUT_SECONDS: Final = 5.0
 ASKED_AGAIN: Final = 2
-TOGETHER: Final = 20.0
+TOTAL_TIMEOUT_SECONDS: Final = 20.0
 """Seconds after which a witness that has not cosigned is left out."""
 
 
@@ -55,11 +54,11 @@ class Witnesses:
                 return prove(old)
 
         threads = [
-            # Daemons: a witness that never comes to an end must not keep the process from it.
+            # Daemons, so that a witness that never answers does not keep the process running.
             Thread(target=lambda each=each: found.extend(each.ask(note, prove_alone)), daemon=True)
             for each in self._asked
         ]
-        until = time.monotonic() + TOGETHER
+        until = time.monotonic() + TOTAL_TIMEOUT_SECONDS
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -103,15 +102,15 @@ class _Asked:
                 raise ProofError(self._url, why)
             proof = prove(self._seen) if self._seen else []
             text = str(Submission(self._seen, tuple(proof), note))
-            status, body = send("POST", self._url, text, SECONDS)
+            status, body = send("POST", self._url, text, REQUEST_TIMEOUT_SECONDS)
             if status != 409:
                 cosignature = self._opened(status, body, note)
                 self._seen = size
                 return cosignature
-            self._seen = self._told(body)
+            self._seen = self._last_size(body)
         raise ProofError(self._url, "answered with a different size each time")
 
-    def _told(self, body: bytes) -> int:
+    def _last_size(self, body: bytes) -> int:
         """Returns the size that the witness last cosigned, from its answer."""
         return notes.parse_number(_text(body).removesuffix("\n"), self._url)
 

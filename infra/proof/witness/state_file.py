@@ -14,10 +14,10 @@ from jobledger.infra.proof.signing.algorithms import COSIGNATURE
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import read_private, read_text, write_private
 
-EMPTY: Final = "{}\n"
+EMPTY_STATE: Final = "{}\n"
 """The memory of a witness that never cosigned."""
-MAX_STATE: Final = 1_000_000
-"""Bytes, as `read_text` takes no more: some two thousand logs."""
+MAX_STATE_BYTES: Final = 1_000_000
+"""The limit of `read_text`: enough for two thousand logs."""
 
 
 class Memory:
@@ -55,8 +55,8 @@ class Memory:
     def keep(self, origin: str, note: notes.Note) -> None:
         """Stores the note durably, while locked; raises ProofError."""
         text = orjson.dumps(self._read() | {origin: str(note)}, option=orjson.OPT_INDENT_2)
-        if len(text) >= MAX_STATE:
-            raise ProofError("state", f"{self._path} would be longer than {MAX_STATE} bytes")
+        if len(text) >= MAX_STATE_BYTES:
+            raise ProofError("state", f"{self._path} would be longer than {MAX_STATE_BYTES} bytes")
         write_private(self._path, f"{text.decode()}\n")
 
     def _read(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Memory:
             raise ProofError(
                 "state",
                 f"{self._path} is not there: a witness that forgot would cosign two histories;"
-                f" if it never cosigned, write {EMPTY.strip()} into it",
+                f" if it never cosigned, write {EMPTY_STATE.strip()} into it",
             )
         try:
             fields = orjson.loads(read_text(self._path, "state"))
@@ -128,9 +128,9 @@ def open_files(
             "key", f"{key_file} does not exist; to create it, give the witness's --name"
         )
     key = notes.SigningKey.generate(name, type_)
-    # The key is written last: without it nothing was cosigned, and everything can be made again.
+    # The key is written last: without a key nothing was cosigned, so both files can be created again.
     if not _is_there(state):
-        write_private(state, EMPTY)
+        write_private(state, EMPTY_STATE)
     memory = Memory(state, key.verifier)
     write_private(key_file, f"{key.secret}\n")
     return key, memory

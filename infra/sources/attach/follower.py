@@ -1,4 +1,4 @@
-"""A database that is followed: first the rows that are there, then each change, carried over once."""
+"""Follows a database: records the existing rows, and then each change once."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from jobledger.infra.sources.mapping.model import Mapping
 LOG: Final = logging.getLogger("jobledger.attach")
 PAUSE_SECONDS: Final = 0.5
 REST: Final = 9
-"""How many times as long as it worked it rests then, so that the source has its disk and processors."""
+"""How many times as long as it worked it then pauses, to leave disk and CPU to the source."""
 FAR_BEHIND_BYTES: Final = 64 * 1024**2
-"""So much of the source's log that was not carried over lets it work without a rest."""
+"""If more of the source's log than this was not carried over, it does not pause."""
 RETRY_SECONDS: Final = 5.0
 NOTED_REASONS: Final = 20
-"""As many reasons as one note has of changes that could not be placed."""
+"""How many reasons a note lists for changes that could not be placed."""
 BEGUN: Final = "begun"
-"""What a note says of rows that were there and may not all be recorded yet."""
+"""The note of an attachment whose existing rows may not all be recorded yet."""
 MAX_SLOT_BYTES: Final = 4 * 1024**3
-"""As much of its log as the source keeps for us; more ends the attachment."""
+"""How much of its log the source may keep for the slot; more ends the attachment."""
 
 
 class Follower:
@@ -64,7 +64,7 @@ class Follower:
         self._name = f"projects/{project}/jobs/attach.{slot.name}"
         self._max_bytes = max_bytes
         self._new_after: int | None = None
-        """Nobody recorded what the source's log has after this place; None if that is not known."""
+        """Changes after this place of the source's log were not recorded yet; None if that is not known."""
         self.summary = ImportSummary(slot.name)
 
     def check(self) -> None:
@@ -125,11 +125,11 @@ class Follower:
                 "slot",
                 f"{self._slot.name!r} exists already, and this ledger did not make it: detach it first",
             )
-        # Of slots that earlier versions made nothing is noted about that.
+        # Earlier versions did not note that for their slots.
         return notes[-1].get("snapshot") != BEGUN
 
     def _notes(self) -> list[dict[str, Any]]:
-        """What was noted of the attachment's beginnings, oldest first."""
+        """The notes of the attachment's beginnings, oldest first."""
         return [each.json for each in self._noted() if "runId" in each.json]
 
     def _noted(self) -> list[RecordedEvent]:
@@ -159,7 +159,7 @@ class Follower:
             )
 
     def follow(self, stop: Signal) -> None:
-        """Carries over what changes until `stop` is set; raises AttachError where that cannot go on.
+        """Carries over changes until `stop` is set; raises AttachError if that is impossible.
 
         It works a tenth of the time, as far as that keeps it near the end of the source's log. While the
         source or the ledger cannot be reached, it tries again: the slot keeps what changes.
@@ -196,7 +196,7 @@ class Follower:
         self._note_missed(self.summary.unplaced_count - missed)
         # Only now may the source forget them: recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
-        # A source that crashed may give what it had forgotten again; all of that was recorded.
+        # A source may repeat changes after a crash; all of them were recorded.
         if not repeats and (written or known is not None):
             self._new_after = lsn_number(transactions[-1].commit_lsn)
         return sum(len(each.changes) for each in transactions) or 1
@@ -223,7 +223,7 @@ class Follower:
         return status.behind_bytes
 
     def end(self) -> None:
-        """Undoes what was done to the source, and notes that it is followed no more."""
+        """Undoes what was done to the source, and notes that it is not followed any more."""
         self._slot.drop()
         self._slot.restore(self._identities())
         self._note("Succeeded", {})
@@ -277,14 +277,14 @@ class Follower:
             "Failed", {"error": f"gap: {why}", "gap": {"fromLsn": known, "untilTime": until}}
         )
 
-    def _note(self, type_: str, said: dict[str, Any]) -> None:
-        """An event of the attachment itself, which is a job, too."""
+    def _note(self, type_: str, data: dict[str, Any]) -> None:
+        """Records an event of the attachment itself, which is also a job."""
         about = AboutReport(occurred_time=datetime.now(UTC), actor=self._actor)
         created = parse_report("Created", {"spec": {"displayName": self._mapping.title}})
         self._store.writer.report_many(
             [
                 ObservedEvent(self._name, created, about, introduce),
-                ObservedEvent(self._name, parse_report(type_, said), about),
+                ObservedEvent(self._name, parse_report(type_, data), about),
             ]
         )
 

@@ -14,7 +14,7 @@ import orjson
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 UNCHANGED: Final = object()
-"""A large value that an update left as it was, and that is not sent."""
+"""A large value that an update did not change, and that is not sent."""
 NULL, SAME, NEW = b"nuN"
 _OPS: Final = {b"I": "insert", b"U": "update", b"D": "delete"}
 _read_length: Final = struct.Struct(">I").unpack_from
@@ -47,7 +47,7 @@ class Changes(Sequence[RowChange]):
         self._messages: list[tuple[str, Relation, bytes]] = []
 
     def add(self, op: str, relation: Relation, message: bytes) -> None:
-        """Adds one that is in a message, of a table as it was described before it."""
+        """Adds the change in a message, of a table that was described before."""
         self._messages.append((op, relation, message))
 
     def __len__(self) -> int:
@@ -61,7 +61,7 @@ class Changes(Sequence[RowChange]):
     @overload
     def __getitem__(self, index: slice) -> list[RowChange]: ...
     def __getitem__(self, index: int | slice) -> RowChange | list[RowChange]:
-        """One of them, or some."""
+        """One change, or a slice."""
         if isinstance(index, slice):
             return [_row_change(*each) for each in self._messages[index]]
         return _row_change(*self._messages[index])
@@ -71,7 +71,7 @@ class Transaction(NamedTuple):
     """The changes of one transaction, in their order."""
 
     commit_lsn: str
-    """Where the stream goes on behind it."""
+    """Where the stream continues after it."""
     commit_time: datetime
     changes: Sequence[RowChange]
 
@@ -186,7 +186,7 @@ def _read_row(
     values: dict[str, Any],
 ) -> int:
     """Reads a row's columns into `values`; returns where it ends."""
-    # Each column of each row comes by here: nothing is called that can be spared.
+    # This runs for each column of each row, so it calls as little as possible.
     at += 2
     for name, read in columns:
         kind = message[at]

@@ -21,9 +21,9 @@ REQUIREMENTS: Final = sql.load(__package__, "requirements")
 IDENTITIES: Final = sql.load(__package__, "identities")
 FULL: Final = "FULL"
 BATCH_CHANGES: Final = 50_000
-"""About as many changes as are read at once, if they are not too large."""
+"""About how many changes are read at once, if they are not too large."""
 BATCH_BYTES: Final = 32 * 1024**2
-"""So much of the log is read at once, other tables' changes included."""
+"""How much of the log is read at once, including changes of other tables."""
 LOST: Final = frozenset({"lost", "unreserved"})
 
 
@@ -180,7 +180,7 @@ class Slot:
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """While one connection is kept for all that is asked; made anew if it breaks."""
+        """Keeps one connection for all queries; opens a new one if it breaks."""
         self._keeps = True
         try:
             yield

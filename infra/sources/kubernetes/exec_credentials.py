@@ -42,7 +42,7 @@ class ExecCredentials(httpx.Auth):
         Args:
             asked: The `exec` of the kubeconfig's user.
             folder: The kubeconfig's folder, in which a command with a slash is looked for.
-            cluster: The kubeconfig's cluster, which is told to a program that wants to know it.
+            cluster: The kubeconfig's cluster, passed to a program that asks for it.
             tls: What a client certificate is put into.
 
         Raises:
@@ -70,7 +70,7 @@ class ExecCredentials(httpx.Auth):
                 try:
                     self._renew()
                 except AttachError as error:
-                    # Who follows tries again: a login may be renewed meanwhile.
+                    # The follower tries again: the login may be renewed meanwhile.
                     raise SourceUnavailableError(error.why) from None
             return self._token
 
@@ -85,7 +85,7 @@ class ExecCredentials(httpx.Auth):
         self._expires = self._time(status.get("expirationTimestamp"))
 
     def _run(self) -> Mapping[str, Any]:
-        """What the program gives."""
+        """Runs the program; returns the status of its answer."""
         version = self._asked.get("apiVersion")
         if version not in VERSIONS:
             raise self._failed(f"is of apiVersion {version!r}; known are {' and '.join(VERSIONS)}")
@@ -96,7 +96,7 @@ class ExecCredentials(httpx.Auth):
                 env=self._environment(),
                 stdin=None if is_interactive else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                # What it asks of somebody at a terminal has to be seen there.
+                # Questions of the program must be visible at the terminal.
                 stderr=None if is_interactive else subprocess.PIPE,
                 timeout=TIMEOUT_SECONDS,
                 check=False,
@@ -108,8 +108,8 @@ class ExecCredentials(httpx.Auth):
         except subprocess.TimeoutExpired:
             raise self._failed(f"did not end within {TIMEOUT_SECONDS:.0f} s") from None
         if done.returncode:
-            said = " ".join((done.stderr or b"").decode(errors="replace").split())[-MAX_SHOWN:]
-            raise self._failed(f"exits with {done.returncode}: {said or 'it says nothing'}")
+            message = " ".join((done.stderr or b"").decode(errors="replace").split())[-MAX_SHOWN:]
+            raise self._failed(f"exits with {done.returncode}: {message or 'without a message'}")
         return self._status(done.stdout, str(version))
 
     def _status(self, output: bytes, version: str) -> Mapping[str, Any]:
@@ -135,8 +135,8 @@ class ExecCredentials(httpx.Auth):
             spec["cluster"] = {key: self._cluster[key] for key in keys if key in self._cluster} | {
                 "certificate-authority-data": self._cluster.get("certificate-authority-data")
             }
-        told = {"apiVersion": self._asked["apiVersion"], "kind": "ExecCredential", "spec": spec}
-        return {**os.environ, **named, "KUBERNETES_EXEC_INFO": orjson.dumps(told).decode()}
+        info = {"apiVersion": self._asked["apiVersion"], "kind": "ExecCredential", "spec": spec}
+        return {**os.environ, **named, "KUBERNETES_EXEC_INFO": orjson.dumps(info).decode()}
 
     def _is_interactive(self) -> bool:
         mode, is_terminal = self._asked.get("interactiveMode") or "IfAvailable", sys.stdin.isatty()

@@ -1,4 +1,4 @@
-"""A cluster that is followed: what is there, then each change, until it is stopped."""
+"""Follows a cluster: records the existing objects, then each change, until it is stopped."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ClusterFollower:
         """Lists what has no known version: Jobs first, then what belongs to them."""
         known = self._load()
         for resource in resources:
-            # Which Pod is of which Job is known from the lists, also where a watch goes on.
+            # The lists show which Pod belongs to which Job, even if a watch continues.
             if resource.kind in ("Job", "Pod") or resource.kind not in known:
                 self.record(resource.list())
             resource.version = known.get(resource.kind, resource.version)
@@ -55,18 +55,20 @@ class ClusterFollower:
             self._note_lost()
 
     def _note_lost(self) -> None:
-        """Records of live jobs that are not there any more that nobody saw their end."""
+        """Records that live jobs are missing, and that nobody saw them end."""
         at = datetime.now(UTC)
-        self._write([self._objects.lost(name, at) for name in self._unseen()])
+        self._write([self._objects.lost_event(name, at) for name in self._unseen()])
 
     def _unseen(self) -> list[str]:
         asked = self._objects.live_filter
         return [
-            job.name for job in self._store.reader.scan(asked) if not self._objects.saw(job.name)
+            job.name
+            for job in self._store.reader.scan(asked)
+            if not self._objects.has_seen(job.name)
         ]
 
     def follow(self, resources: Sequence[Resource], stop: Signal) -> None:
-        """Lists and watches until `stop` is set; raises what no later try can mend."""
+        """Lists and watches until `stop` is set; raises errors that a later try cannot fix."""
         failed: list[LedgerError] = []
 
         def work(resource: Resource) -> None:
@@ -110,14 +112,14 @@ class ClusterFollower:
             self._until_reached(read, stop)
 
     def _record_pods_of(self, seen: Seen, resources: Sequence[Resource]) -> None:
-        """Records the Pods of a Job that has ended before its end: another watch tells of them."""
+        """Records the Pods of a Job that has ended before its end: another watch reports them."""
         if not has_ended(seen.object):
             return
         pods = next(each for each in resources if each.kind == "Pod")
         self.record(pods.list(f"job-name={seen.object['metadata']['name']}"))
 
     def _until_reached(self, work: Callable[[], None], stop: Signal) -> None:
-        """Does it; while the cluster or the ledger cannot be reached, tries again."""
+        """Runs a function; while the cluster or the ledger cannot be reached, tries again."""
         while not stop.is_set():
             try:
                 work()

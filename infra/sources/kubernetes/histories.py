@@ -43,7 +43,7 @@ class Objects:
     """Reads objects into one project; remembers which Pod is of which Job."""
 
     def __init__(self, project: str, actor: str, namespace: str | None = None) -> None:
-        """`actor` is who reports; `namespace` the only one whose objects are seen, None for all."""
+        """`actor` is the actor of all events; `namespace` limits the objects, None is all namespaces."""
         self._seen: set[str] = set()
         within = f' AND labels.namespace = "{namespace}"' if namespace else ""
         live = " OR ".join(f"state = {each.name}" for each in JobState if each not in TERMINAL)
@@ -80,23 +80,25 @@ class Objects:
         kind = given.get("kind")
         meta = given.get("metadata")
         if not isinstance(kind, str) or not isinstance(meta, dict) or "name" not in meta:
-            raise InvalidFieldError("object", "is no object of Kubernetes: it has no kind and name")
+            raise InvalidFieldError(
+                "object", "is not a Kubernetes object: it has no kind or no name"
+            )
         if kind not in read:
             return []
         return list(read[kind](given, deleted))
 
-    def saw(self, name: str) -> bool:
+    def has_seen(self, name: str) -> bool:
         """Whether an object of a job, by its name in the ledger, was seen."""
         return name in self._seen
 
-    def lost(self, name: str, at: datetime) -> ObservedEvent:
-        """The end of a job of which there is no object any more, so that nobody saw how it ended."""
-        said = {
+    def lost_event(self, name: str, at: datetime) -> ObservedEvent:
+        """The end of a job that has no object any more; nobody saw how it ended."""
+        data = {
             "lost": True,
-            "reason": "it is not in Kubernetes any more, and its end was not seen",
+            "reason": "its object is not in Kubernetes any more, and its end was not seen",
         }
-        fact = Fact("Expired", at, said)
-        return ObservedEvent(name, parse_report("Expired", said), self._about(name, fact), catch_up)
+        fact = Fact("Expired", at, data)
+        return ObservedEvent(name, parse_report("Expired", data), self._about(name, fact), catch_up)
 
     def _job(self, job: JsonObject, deleted: bool) -> Iterator[ObservedEvent]:
         meta, spec = job["metadata"], job.get("spec", {})
@@ -146,8 +148,8 @@ class Objects:
         times = (event.get(each) for each in ("lastTimestamp", "eventTime", "firstTimestamp"))
         time = next((found for each in times if (found := time_of(each)) is not None), None)
         if name is not None and time is not None:
-            said = event | {"message": event.get("message") or event.get("note")}
-            yield self._comment(name, time, said, "event")
+            detail = event | {"message": event.get("message") or event.get("note")}
+            yield self._comment(name, time, detail, "event")
 
     def _workload(self, workload: JsonObject, deleted: bool) -> Iterator[ObservedEvent]:
         meta = workload["metadata"]
@@ -168,32 +170,32 @@ class Objects:
         labels = {"source": "kubernetes", "namespace": nearest("namespace", meta["namespace"])[1]}
         for key, value in (meta.get("labels") or {}).items():
             labels.setdefault(*nearest(key, value))
-        said: JsonObject = {"labels": dict(list(labels.items())[:MAX_LABELS]), "spec": spec}
+        data: JsonObject = {"labels": dict(list(labels.items())[:MAX_LABELS]), "spec": spec}
         if parents:
-            said["parents"] = [self._name(each) for each in parents]
-        about_ = self._about(name, Fact("Created", time, said))
+            data["parents"] = [self._name(each) for each in parents]
+        about_ = self._about(name, Fact("Created", time, data))
         self._seen.add(self._name(name))
-        return ObservedEvent(self._name(name), parse_report("Created", said), about_, introduce)
+        return ObservedEvent(self._name(name), parse_report("Created", data), about_, introduce)
 
-    def _comment(self, name: str, time: datetime, said: JsonObject, kind: str) -> ObservedEvent:
+    def _comment(self, name: str, time: datetime, detail: JsonObject, kind: str) -> ObservedEvent:
         note = {
-            "note": f"{kind}: {reason_of(said)}",
+            "note": f"{kind}: {reason_of(detail)}",
             "kubernetes": kind,
-            "reason": said.get("reason"),
+            "reason": detail.get("reason"),
         }
         fact = Fact("Commented", time, {key: value for key, value in note.items() if value})
-        data = parse_report("Commented", fact.said)
+        data = parse_report("Commented", fact.data)
         return ObservedEvent(self._name(name), data, self._about(name, fact), observe)
 
     def _report(self, name: str, fact: Fact) -> ObservedEvent:
-        data = parse_report(fact.type, fact.said)
+        data = parse_report(fact.type, fact.data)
         judge = observe if fact.type == "Commented" else catch_up
         return ObservedEvent(self._name(name), data, self._about(name, fact), judge)
 
     def _about(self, name: str, fact: Fact) -> AboutReport:
-        """The request id is that of the content: the same seen again is recorded once."""
-        told = json.dumps([name, fact.type, fact.time.isoformat(), fact.said], sort_keys=True)
-        digest = hashlib.sha256(told.encode()).hexdigest()[:32]
+        """The request id is made from the content, so that an event that is seen again is recorded once."""
+        content = json.dumps([name, fact.type, fact.time.isoformat(), fact.data], sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()[:32]
         time = parse_time(fact.time, datetime.now(UTC), "time")
         return AboutReport(occurred_time=time, request_id=f"kubernetes:{digest}", actor=self._actor)
 
@@ -202,7 +204,7 @@ class Objects:
 
 
 def has_ended(given: JsonObject) -> bool:
-    """Whether an object is a Job that says that it has ended."""
+    """Whether an object is a Job that has ended."""
     ends = (condition(given, type_) for type_ in ("Complete", "Failed"))
     return given.get("kind") == "Job" and any(ends)
 
@@ -226,15 +228,17 @@ def _job_facts(job: JsonObject, *, deleted: bool) -> Iterator[Fact]:
         ("Suspended", "True", "Paused"), ("Suspended", "False", "Resumed"),
         ("Complete", "True", "Succeeded"), ("Failed", "True", "Failed"),
     ):  # fmt: skip
-        said = condition(job, type_, status)
-        if (time := time_of(said.get("lastTransitionTime"))) is None:
+        found_condition = condition(job, type_, status)
+        if (time := time_of(found_condition.get("lastTransitionTime"))) is None:
             continue
         data: JsonObject = {}
         if event == "Failed":
-            data = {"error": {"code": UNKNOWN, "message": reason_of(said)}}
-            found.append(Fact("Commented", time, {"note": f"the Job failed: {reason_of(said)}"}))
+            data = {"error": {"code": UNKNOWN, "message": reason_of(found_condition)}}
+            found.append(
+                Fact("Commented", time, {"note": f"the Job failed: {reason_of(found_condition)}"})
+            )
         elif event == "Paused":
-            data = {"reason": reason_of(said)}
+            data = {"reason": reason_of(found_condition)}
         found.append(Fact(event, time, data))
     gone = time_of(job["metadata"].get("deletionTimestamp")) or datetime.now(UTC)
     if deleted and not any(fact.type in ("Succeeded", "Failed") for fact in found):

@@ -1,4 +1,4 @@
-"""What a Pod says of the attempt that it is: scheduled, started, ended, restarted, evicted."""
+"""The events of a Pod, which is an attempt: scheduled, started, ended, restarted, evicted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Fact(NamedTuple):
 
     type: str
     time: datetime
-    said: JsonObject
+    data: JsonObject
 
 
 def time_of(text: Any) -> datetime | None:
@@ -28,17 +28,17 @@ def time_of(text: Any) -> datetime | None:
         return None
 
 
-def condition(holder: JsonObject, type_: str, status: str = "True") -> JsonObject:
+def condition(found: JsonObject, type_: str, status: str = "True") -> JsonObject:
     """The condition of that type and status in an object's status; empty if there is none."""
-    for each in holder.get("status", {}).get("conditions") or ():
+    for each in found.get("status", {}).get("conditions") or ():
         if each.get("type") == type_ and each.get("status") == status:
             return dict(each)
     return {}
 
 
-def reason_of(said: JsonObject) -> str:
+def reason_of(found: JsonObject) -> str:
     """`REASON: MESSAGE`, as far as an object has them."""
-    return ": ".join(part for part in (said.get("reason"), said.get("message")) if part)
+    return ": ".join(part for part in (found.get("reason"), found.get("message")) if part)
 
 
 def pod_facts(pod: JsonObject, *, deleted: bool = False) -> Iterator[Fact]:
@@ -66,14 +66,14 @@ def _run_id(uid: str, restarts: int) -> str:
 
 def _started(state: JsonObject, pod: JsonObject, run_id: str) -> Iterator[Fact]:
     if (time := time_of(state.get("startedAt"))) is not None:
-        said = {"runId": run_id, "pod": pod["metadata"]["name"]}
+        data = {"runId": run_id, "pod": pod["metadata"]["name"]}
         if node := pod.get("spec", {}).get("nodeName"):
-            said["worker"] = node
-        yield Fact("Started", time, said)
+            data["worker"] = node
+        yield Fact("Started", time, data)
 
 
 def _ran(terminated: JsonObject, pod: JsonObject, run_id: str) -> Iterator[Fact]:
-    """A container that ended, of a Pod that goes on."""
+    """A container that ended, of a Pod that is still running."""
     yield from _started(terminated, pod, run_id)
     if (time := time_of(terminated.get("finishedAt"))) is not None and terminated.get("exitCode"):
         yield Fact("Failed", time, {"runId": run_id} | _error(pod, terminated))
@@ -102,9 +102,9 @@ def _error(pod: JsonObject, terminated: JsonObject) -> JsonObject:
     disrupted = condition(pod, "DisruptionTarget")
     evicted = status if status.get("reason") else disrupted
     why = reason_of(evicted) or reason_of(terminated) or "the Pod was deleted"
-    said: JsonObject = {"error": {"code": UNKNOWN, "message": why}}
+    data: JsonObject = {"error": {"code": UNKNOWN, "message": why}}
     if reason := evicted.get("reason") or terminated.get("reason"):
-        said["reason"] = reason
+        data["reason"] = reason
     if (code := terminated.get("exitCode")) is not None:
-        said["exitCode"] = code
-    return said
+        data["exitCode"] = code
+    return data

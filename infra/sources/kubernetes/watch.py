@@ -29,7 +29,7 @@ RESOURCES: Final = (
     ("Workload", "/apis/kueue.x-k8s.io/v1beta1/{}workloads"),
     ("Event", "/api/v1/{}events"),
 )
-"""Kinds in the order in which they are listed; `{}` stands for a namespace."""
+"""Kinds in the order in which they are listed; `{}` is replaced by a namespace."""
 OPTIONAL: Final = frozenset({"Workload"})
 """Kinds that a cluster need not have."""
 
@@ -52,7 +52,7 @@ class Resource:
         """`namespace` None means all."""
         self.kind = kind
         self.version: str | None = None
-        """Up to where it was read; None: it has to be listed."""
+        """The version up to which it was read; None if it must be listed."""
         self._client = client
         self._path = path.format(f"namespaces/{namespace}/" if namespace else "")
 

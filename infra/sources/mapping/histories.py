@@ -1,4 +1,4 @@
-"""What a record tells of jobs, as the mapping says."""
+"""Makes events of jobs from a record, by a mapping."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from jobledger.infra.sources.mapping.model import Mapping as MappingFile
 from jobledger.infra.sources.mapping.times import time_of
 from jobledger.infra.sources.mapping.values import (
     Record,
+    condition,
     field,
     filled,
     filled_text,
-    holds,
     items,
     matcher,
     text_of,
@@ -44,21 +44,21 @@ _encode: Final = json.encoder.c_make_encoder(  # type: ignore[attr-defined] # It
 )
 """What `JSONEncoder(sort_keys=True).encode` makes for each call; it returns parts."""
 _KNOWN_NAMES: Final = 65_536
-"""Names of jobs that are remembered: most have several events near each other."""
-MEANT: Final = frozenset({"error", "reason", "output"})
-"""Fields of data that one rule may give for events of several types."""
-_WITHOUT: Final = {
-    type_: tuple(MEANT - set(cls.model_fields)) for type_, cls in EVENT_TYPES.items()
+"""How many names of jobs are cached: most jobs have several events near each other."""
+OPTIONAL_FIELDS: Final = frozenset({"error", "reason", "output"})
+"""Fields of data that a rule can give for any type of event."""
+_ABSENT_FIELDS: Final = {
+    type_: tuple(OPTIONAL_FIELDS - set(cls.model_fields)) for type_, cls in EVENT_TYPES.items()
 }
-"""Those of them that events of a type do not have."""
+"""Those that events of a type do not have."""
 
 
 CHANGE: Final = ("table", "op")
-"""The fields of a change by which most histories tell whether they are in it."""
+"""The fields of a change that select most histories."""
 
 
-class Place(NamedTuple):
-    """Where a record is, and what decides on its events."""
+class RecordPlace(NamedTuple):
+    """Where a record is in its source, and what decides on its events."""
 
     id: str | None
     """Distinguishes two records of the same content, if the source repeats itself on purpose."""
@@ -69,13 +69,13 @@ class Histories:
     """Reads the histories of one mapping into one project."""
 
     def __init__(self, mapping: MappingFile, project: str, actor: str) -> None:
-        """`actor` is who reports what names no other."""
+        """`actor` is the actor of events whose rule gives none."""
         to = Target(f"projects/{project}/jobs/", actor, mapping.times)
         by = CHANGE if mapping.source.kind is Kind.CHANGES else ()
         self._histories = [_History(each, to, by) for each in mapping.histories]
         self._by = by
         self._chosen: dict[tuple[Any, ...], list[_History]] = {}
-        """Those that a record may tell, by its fields that tell that."""
+        """The histories that can match a record, by the record's values of CHANGE."""
 
     def observed(
         self, record: Record, place: str | None = None, judge: Judge = observe
@@ -95,50 +95,50 @@ class Histories:
             InvalidFieldError: A value of the record is not valid.
         """
         found: list[Reported] = []
-        at = Place(place, judge)
-        for history in self._may_tell(record):
+        at = RecordPlace(place, judge)
+        for history in self._candidates(record):
             history.add(record, at, found)
         return found
 
-    def _may_tell(self, record: Record) -> list[_History]:
+    def _candidates(self, record: Record) -> list[_History]:
         key = tuple([record.get(each) for each in self._by])
         if (chosen := self._chosen.get(key)) is None:
-            chosen = [each for each in self._histories if each.may_tell(record)]
+            chosen = [each for each in self._histories if each.may_match(record)]
             self._chosen[key] = chosen
         return chosen
 
 
 class Target(NamedTuple):
-    """What all events of a source have in common."""
+    """What all events of a source share."""
 
     prefix: str
-    """What all names of jobs begin with."""
+    """The beginning of all names of jobs."""
     actor: str
     times: Times
 
     def name(self, original: str) -> str:
-        """The name of the job that the source calls so."""
+        """The name of a job, from its name in the source."""
         return _name(self.prefix, original)
 
     def event(
-        self, name: str, told: _Told, at: Place, actor: str | None = None
+        self, name: str, parts: _Parts, at: RecordPlace, actor: str | None = None
     ) -> ObservedEvent | PlainEvent:
-        """The request id is that of the same event in any file, or at its place, so that it is recorded once."""
-        type_, said, time = told
+        """Makes an event; its request id depends on its content and its place, so that it is recorded once."""
+        type_, data, time = parts
         # As the JSON encoder writes the list of these.
-        content = f'[{_quoted(name)}, "{type_}", "{time.isoformat()}", {"".join(_encode(said, 0))}'
+        content = f'[{_quoted(name)}, "{type_}", "{time.isoformat()}", {"".join(_encode(data, 0))}'
         content += "]" if at.id is None else f", {_quoted(at.id)}]"
         digest = hashlib.sha256(content.encode()).hexdigest()[:32]
         request_id, actor = f"import:{digest}", actor or self.actor
         time = parse_time(time, datetime.now(UTC), "time")
         is_created = type_ == "Created"
         if is_created or at.judge is observe:
-            plain = plain_event(name, type_, said, time, request_id, actor)
+            plain = plain_event(name, type_, data, time, request_id, actor)
             if plain is not None:
                 return plain
         about = AboutReport(occurred_time=time, request_id=request_id, actor=actor)
         judge = introduce if is_created else at.judge
-        return ObservedEvent(name, parse_report(type_, said), about, judge)
+        return ObservedEvent(name, parse_report(type_, data), about, judge)
 
 
 @lru_cache(maxsize=_KNOWN_NAMES)
@@ -146,7 +146,7 @@ def _name(prefix: str, original: str) -> str:
     return prefix + job_id(original)
 
 
-_Told = tuple[str, JsonObject, datetime]
+_Parts = tuple[str, JsonObject, datetime]
 """The type of an event, its data as JSON, and its time."""
 
 
@@ -154,12 +154,14 @@ class _History:
     """One history of a mapping, made into functions of a record."""
 
     def __init__(self, history: History, to: Target, by: Sequence[str]) -> None:
-        """`by` are the fields whose conditions `may_tell` tests, and `add` does not again."""
+        """`by` are the fields whose conditions `may_match` tests, and `add` does not again."""
         self._to = to
         self._for_each = history.for_each
         when = {key: history.when[key] for key in history.when.keys() - set(by)}
-        self._holds = holds(when, history.unless)
-        self._may = holds({key: history.when[key] for key in by if key in history.when}, {})
+        self._condition = condition(when, history.unless)
+        self._change_condition = condition(
+            {key: history.when[key] for key in by if key in history.when}, {}
+        )
         self._template = history.name
         self._name = filled_text(history.name)
         self._display_name = history.display_name and filled_text(history.display_name)
@@ -171,17 +173,17 @@ class _History:
         self._created = history.created and time_of(history.created, to.times)
         self._rules = [_Rule(rule, to) for rule in history.events]
 
-    def may_tell(self, record: Record) -> bool:
+    def may_match(self, record: Record) -> bool:
         """Whether the fields that records are chosen by have the values of the history's condition."""
-        return self._may is None or self._may(record)
+        return self._change_condition is None or self._change_condition(record)
 
-    def add(self, record: Record, at: Place, found: list[Reported]) -> None:
+    def add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
         """Adds the events of a record to those that were found."""
         for context in (record,) if self._for_each is None else items(record, self._for_each):
-            if self._holds is None or self._holds(context):
+            if self._condition is None or self._condition(context):
                 self._add(context, at, found)
 
-    def _add(self, record: Record, at: Place, found: list[Reported]) -> None:
+    def _add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
         original = self._name(record)
         if original is None:
             raise InvalidFieldError("name", f"{self._template} has an empty field")
@@ -191,15 +193,15 @@ class _History:
         times = [_time_of(event) for event in events]
         if created is None and not times:
             return
-        # Nothing happens to a job before it was created.
+        # A job is created before its first event.
         created = min([created, *times] if created is not None else times)
-        make = partial(self._introduced, name, original, record, created, at)
-        # What has no place of its own may come again, and is counted then.
+        make = partial(self._created_event, name, original, record, created, at)
+        # Without a place of its own, the event may come again, and is counted then.
         found.append(make() if at.id is None else Introduction(name, make))
         found += events
 
-    def _introduced(
-        self, name: str, original: str, record: Record, time: datetime, at: Place
+    def _created_event(
+        self, name: str, original: str, record: Record, time: datetime, at: RecordPlace
     ) -> ObservedEvent | PlainEvent:
         labels = {}
         for key, read in self._labels:
@@ -212,11 +214,11 @@ class _History:
             **({"displayName": shown} if shown else {}),
             **(self._spec(record) or {}),
         }
-        said = {"labels": labels, "spec": spec, **self._related(record)}
-        return self._to.event(name, ("Created", said, time), at)
+        data = {"labels": labels, "spec": spec, **self._related(record)}
+        return self._to.event(name, ("Created", data, time), at)
 
     def _related(self, record: Record) -> dict[str, Any]:
-        """The jobs that it belongs to, and what began it."""
+        """The jobs that it belongs to, and what started it."""
         parents = [self._to.name(each) for read in self._parents if (each := read(record))]
         root = self._root(record) if self._root else None
         trigger = self._trigger(record) if self._trigger else None
@@ -233,7 +235,7 @@ class _Rule:
     def __init__(self, rule: EventRule, to: Target) -> None:
         self._to = to
         self._for_each = rule.for_each
-        self._holds = holds(rule.when, rule.unless)
+        self._condition = condition(rule.when, rule.unless)
         self._type = _type_of(rule.event)
         self._time = time_of(rule.time, to.times)
         self._data = filled(rule.data)
@@ -241,7 +243,9 @@ class _Rule:
         self._attempt = rule.attempt and filled(rule.attempt)
         self._actor = rule.actor and filled_text(rule.actor)
 
-    def events(self, name: str, record: Record, at: Place) -> list[ObservedEvent | PlainEvent]:
+    def events(
+        self, name: str, record: Record, at: RecordPlace
+    ) -> list[ObservedEvent | PlainEvent]:
         """The events of a record."""
         if self._for_each is None:
             event = self._event(name, record, at)
@@ -250,18 +254,20 @@ class _Rule:
         found = (self._event(name, each, at) for each in contexts)
         return [event for event in found if event is not None]
 
-    def _event(self, name: str, record: Record, at: Place) -> ObservedEvent | PlainEvent | None:
-        if self._holds is not None and not self._holds(record):
+    def _event(
+        self, name: str, record: Record, at: RecordPlace
+    ) -> ObservedEvent | PlainEvent | None:
+        if self._condition is not None and not self._condition(record):
             return None
         if (type_ := self._type(record)) is None or (time := self._time(record)) is None:
             return None
-        said = _fields_of(type_, self._data(record) or {})
+        data = _fields_of(type_, self._data(record) or {})
         if self._run_id and (run_id := self._run_id(record)):
-            said["runId"] = run_id
+            data["runId"] = run_id
         if self._attempt and (attempt := self._attempt(record)) is not None:
-            said["attempt"] = _attempt(attempt)
+            data["attempt"] = _attempt(attempt)
         actor = self._actor(record) if self._actor else None
-        return self._to.event(name, (type_, said, time), at, actor)
+        return self._to.event(name, (type_, data, time), at, actor)
 
 
 def _time_of(event: ObservedEvent | PlainEvent) -> datetime:
@@ -269,7 +275,7 @@ def _time_of(event: ObservedEvent | PlainEvent) -> datetime:
 
 
 def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
-    """Returns what reads the type of an event; None if the record tells of none."""
+    """Returns what reads the type of an event; None if the record has no event."""
     if not isinstance(event, Lookup):
         return lambda _: event
     read, match, values, path = field(event.field), matcher(event.values), event.values, event.field
@@ -286,11 +292,11 @@ def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
     return type_of
 
 
-def _fields_of(type_: str, said: dict[str, Any]) -> dict[str, Any]:
+def _fields_of(type_: str, data: dict[str, Any]) -> dict[str, Any]:
     """The data without an error, a reason or an output, if events of that type have none."""
-    for key in _WITHOUT[type_]:
-        said.pop(key, None)
-    return said
+    for key in _ABSENT_FIELDS[type_]:
+        data.pop(key, None)
+    return data
 
 
 def _attempt(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a mapping says: where the records are, and which histories each of them tells."""
+"""The fields of a mapping: where its records are, and which histories each record has."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Times(Part):
     zone: Zone | None = None
     """The zone of times that name none; without it, such a time is refused."""
     nothing: tuple[str, ...] = ()
-    """Values that mean that there is no time, beside null and the empty text."""
+    """Values that mean that there is no time, in addition to null and the empty text."""
 
 
 class Lookup(Part):
@@ -115,7 +115,7 @@ class Lookup(Part):
 
     field: str
     values: dict[str, EventType | None]
-    """By value; `*` stands for anything. null: the record tells no event."""
+    """By value; `*` matches anything. null: the record has no event."""
 
 
 Conditions = dict[str, tuple[str, ...]]
@@ -123,7 +123,7 @@ Conditions = dict[str, tuple[str, ...]]
 
 
 class EventRule(Part):
-    """One event that a record tells."""
+    """One event of a record."""
 
     event: EventType | Lookup
     time: str | tuple[str, ...]

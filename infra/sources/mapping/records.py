@@ -66,7 +66,7 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
 
 
 def _records(source: Source, text: TextIO, grows: Callable[[], bool]) -> Iterator[Found]:
-    """`grows` tells whether somebody still writes to the file."""
+    """`grows` returns whether the file is still being written."""
     if source.kind is Kind.JSON:
         return _documents(source, text)
     lines = _Lines(source, text, grows)
@@ -104,9 +104,9 @@ class _Lines:
         for line in self._text:
             self.number += 1
             if self._comment is not None and line.startswith(self._comment):
-                said = _HEADER.match(line.removeprefix(self._comment).rstrip("\r\n"))
-                if said is not None:
-                    self.header[said[1]] = said[2]
+                header = _HEADER.match(line.removeprefix(self._comment).rstrip("\r\n"))
+                if header is not None:
+                    self.header[header[1]] = header[2]
             elif not line.endswith(("\n", "\r")) and self._grows():
                 why = "is not finished, as the file is being written: import it again later"
                 self.unfinished = self.found({}, why)

@@ -210,15 +210,15 @@ def _nothing_if_empty(value: Any) -> Any:
     return None if value in ("", [], {}) else value
 
 
-def holds(when: Conditions, unless: Conditions) -> Test | None:
-    """Returns what tells whether each field of `when` has one of its values, and none of `unless` has.
+def condition(when: Conditions, unless: Conditions) -> Test | None:
+    """Makes a test whether each field of `when` has one of its values, and no field of `unless` has.
 
     Args:
         when: By field, patterns with `*`.
         unless: The same.
 
     Returns:
-        A function of a record; None if nothing is asked.
+        A function of a record; None if there is no condition.
     """
     wanted = [_is_like(*each) for each in when.items()]
     refused = [_is_like(*each) for each in unless.items()]
@@ -230,7 +230,7 @@ def holds(when: Conditions, unless: Conditions) -> Test | None:
 
 
 def _all(tests: Sequence[Test]) -> Test | None:
-    """Returns what tells whether all of the tests hold; None if there are none."""
+    """Makes a test whether all of the tests are true; None if there are none."""
     if not tests:
         return None
     first, *rest = tests

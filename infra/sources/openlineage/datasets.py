@@ -30,7 +30,7 @@ READ_DATASETS: Final = sql.load(__package__, "read_datasets")
 
 
 class DatasetFact(NamedTuple):
-    """What a DatasetEvent says of a dataset, for its stream."""
+    """A fact about a dataset, from a DatasetEvent, for the dataset's stream."""
 
     stream: str
     data: bytes
@@ -39,12 +39,12 @@ class DatasetFact(NamedTuple):
     def of(cls, event: LineageEvent, project: str) -> DatasetFact:
         """The fact of an event; raises InvalidFieldError for JSON that cannot be stored."""
         assert event.dataset is not None
-        said = {
+        value = {
             "dataset": event.dataset._asdict(),
             "eventTime": required_time(event.time),
             "event": event.given,
         }
-        return cls(stream_of(event.dataset, project), canonical.encode(said))
+        return cls(stream_of(event.dataset, project), canonical.encode(value))
 
 
 def stream_of(dataset: JobKey, project: str) -> str:
@@ -72,8 +72,8 @@ class DatasetWrite(Pending):
         streams, data = [each.stream for each in self._facts], [each.data for each in self._facts]
         connection = appender.connection
         known = {
-            DatasetFact(stream, bytes(said))
-            for stream, said in connection.execute(FIND_FACTS, (streams, data))
+            DatasetFact(stream, bytes(stored))
+            for stream, stored in connection.execute(FIND_FACTS, (streams, data))
         }
         versions: dict[str, int] = dict(
             connection.execute(READ_VERSIONS, (list(dict.fromkeys(streams)),)).fetchall()
@@ -89,7 +89,7 @@ class DatasetWrite(Pending):
 
 
 def read_datasets(reader: Reader, project: str, text: str = "") -> list[JsonObject]:
-    """The last fact of each dataset of a project whose namespace or name holds a text."""
+    """The last fact of each dataset of a project whose namespace or name contains a text."""
     prefix = f"datasets/{project}/"
     asked = {"first": prefix, "last": prefix[:-1] + "0", "text": text, "most": MAX_DATASETS}
     with translated(), reader.connection() as connection:

@@ -1,4 +1,4 @@
-"""Sends accepted OpenLineage events on to another server, unchanged, beside the recording."""
+"""Forwards accepted OpenLineage events to another server, unchanged, while they are recorded."""
 
 from __future__ import annotations
 

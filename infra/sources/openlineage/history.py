@@ -9,7 +9,7 @@
 | COMPLETE, FAIL, ABORT | Succeeded, Failed with the error message facet, Cancelled |
 | OTHER, a JobEvent, and what is known already | Commented |
 | the parent run facet | `parents` and `root` of Created and Started |
-| inputs and outputs | `inputs` and `outputs` of the job's output, gathered over a run |
+| inputs and outputs | `inputs` and `outputs` of the job's output, merged over a run |
 
 Everything else of an event is kept in its data, under `openLineage`.
 """
@@ -112,12 +112,12 @@ def reports_of(event: LineageEvent, project: str, actor: str = "openlineage") ->
     reporter = _Reporter(name, request, actor, event.time)
     found: list[Reported] = [Introduction(name, partial(_introduced, event, project, reporter))]
     if event.type is None:
-        said = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
-        found.append(reporter.observed(MAIN, "Commented", said, observe))
+        data = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
+        found.append(reporter.observed(MAIN, "Commented", data, observe))
         return EventReports(name, request, begins, event.run_id, found)
     sets = _datasets(event)
-    type_, said = _report(event, project, sets)
-    found.append(reporter.reported(MAIN, type_, said))
+    type_, data = _report(event, project, sets)
+    found.append(reporter.reported(MAIN, type_, data))
     if sets and event.type in {EventType.START, EventType.RUNNING}:
         output = {"runId": event.run_id, "output": sets}
         found.append(reporter.reported(DATASETS_PART, "ProgressReported", output))
@@ -132,35 +132,35 @@ class _Reporter(NamedTuple):
     actor: str
     time: datetime
 
-    def reported(self, part: int, type_: str, said: JsonObject) -> Reported:
+    def reported(self, part: int, type_: str, data: JsonObject) -> Reported:
         """A report that tells of a run."""
         if type_ != "ProgressReported":
             request_id = f"{self.request}:{part}"
-            plain = plain_event(self.name, type_, said, self.time, request_id, self.actor)
+            plain = plain_event(self.name, type_, data, self.time, request_id, self.actor)
             if plain is not None:
                 return plain
-        return self.observed(part, type_, said, observe_run)
+        return self.observed(part, type_, data, observe_run)
 
-    def observed(self, part: int, type_: str, said: JsonObject, judge: Judge) -> ObservedEvent:
+    def observed(self, part: int, type_: str, data: JsonObject, judge: Judge) -> ObservedEvent:
         """A report of data that mean something to the ledger."""
         about = AboutReport(
             occurred_time=self.time, request_id=f"{self.request}:{part}", actor=self.actor
         )
-        return ObservedEvent(self.name, parse_report(type_, said), about, judge)
+        return ObservedEvent(self.name, parse_report(type_, data), about, judge)
 
 
 def _introduced(event: LineageEvent, project: str, reporter: _Reporter) -> Observation:
     """The report that makes the job; one that is not made by a START began before it."""
-    said = _created(event, project)
+    data = _created(event, project)
     if event.type in (None, EventType.START):
         id_ = f"{reporter.request}:{INTRODUCTION}"
-        plain = plain_event(reporter.name, "Created", said, event.time, id_, reporter.actor)
+        plain = plain_event(reporter.name, "Created", data, event.time, id_, reporter.actor)
         if plain is not None:
             return plain
     else:
         begun = _begun(event.run_id) or event.time
         reporter = reporter._replace(time=min(event.time, begun))
-    return reporter.observed(INTRODUCTION, "Created", said, introduce)
+    return reporter.observed(INTRODUCTION, "Created", data, introduce)
 
 
 def observe_run(
@@ -180,17 +180,17 @@ def _is_first(report: Data, job: Job, at: datetime | None) -> bool:
 
 def _as_started(report: e.ProgressReported) -> Data:
     """The start of a run of which RUNNING is the first report."""
-    said = report.json_object()
-    said.pop("output", None)
-    return parse_report("Started", said | {"inferred": True})
+    data = report.json_object()
+    data.pop("output", None)
+    return parse_report("Started", data | {"inferred": True})
 
 
 def _with_datasets(report: Data, job: Job) -> Data:
     new = getattr(report, "output", None)
     if not isinstance(new, dict) or not job.output or not is_current(report, job):
         return report
-    gathered = {part: _union(job.output.get(part), new.get(part)) for part in DATASETS}
-    output = {**job.output, **new, **{part: found for part, found in gathered.items() if found}}
+    merged = {part: _union(job.output.get(part), new.get(part)) for part in DATASETS}
+    output = {**job.output, **new, **{part: found for part, found in merged.items() if found}}
     return report.model_copy(update={"output": output})
 
 
@@ -209,8 +209,8 @@ def _created(event: LineageEvent, project: str) -> JsonObject:
     for name, key, field in _SPEC if event.job_facets else ():
         if value := facet(event.job_facets, name).get(key):
             spec[field] = value
-    said: JsonObject = {"labels": _labels(event), "spec": spec, **_related(event, project)}
-    return said if event.type in (None, EventType.START) else said | {"inferred": True}
+    data: JsonObject = {"labels": _labels(event), "spec": spec, **_related(event, project)}
+    return data if event.type in (None, EventType.START) else data | {"inferred": True}
 
 
 def _labels(event: LineageEvent) -> dict[str, str]:
@@ -232,35 +232,35 @@ def _labels(event: LineageEvent) -> dict[str, str]:
 
 def _report(event: LineageEvent, project: str, sets: JsonObject) -> tuple[str, JsonObject]:
     """The type and the data of the report that one event of a run makes."""
-    said: JsonObject = {"runId": event.run_id, "openLineage": _kept(event)}
+    data: JsonObject = {"runId": event.run_id, "openLineage": _kept(event)}
     match event.type:
         case EventType.START:
-            return "Started", said | _related(event, project) | _nominal(event)
+            return "Started", data | _related(event, project) | _nominal(event)
         case EventType.RUNNING:
-            return "ProgressReported", said
+            return "ProgressReported", data
         case EventType.COMPLETE:
-            return "Succeeded", said | ({"output": sets} if sets else {})
+            return "Succeeded", data | ({"output": sets} if sets else {})
         case EventType.FAIL:
-            return "Failed", said | {"error": _error(event)}
+            return "Failed", data | {"error": _error(event)}
         case EventType.ABORT:
-            return "Cancelled", said | {"reason": _error(event)["message"] or "aborted"}
-    return "Commented", said | {"note": "OpenLineage OTHER"}
+            return "Cancelled", data | {"reason": _error(event)["message"] or "aborted"}
+    return "Commented", data | {"note": "OpenLineage OTHER"}
 
 
 def _error(event: LineageEvent) -> JsonObject:
-    said = facet(event.run_facets, "errorMessage")
-    error = {"code": UNKNOWN, "message": said.get("message") or ""}
-    if said.get("stackTrace"):
-        error["stackTrace"] = said["stackTrace"]
+    data = facet(event.run_facets, "errorMessage")
+    error = {"code": UNKNOWN, "message": data.get("message") or ""}
+    if data.get("stackTrace"):
+        error["stackTrace"] = data["stackTrace"]
     return error
 
 
 def _nominal(event: LineageEvent) -> JsonObject:
-    said = facet(event.run_facets, "nominalTime")
+    data = facet(event.run_facets, "nominalTime")
     return {
-        field: said[field]
+        field: data[field]
         for field in ("nominalStartTime", "nominalEndTime")
-        if isinstance(said.get(field), str)
+        if isinstance(data.get(field), str)
     }
 
 
@@ -300,7 +300,7 @@ def _datasets(event: LineageEvent) -> JsonObject:
 
 
 def _kept(event: LineageEvent) -> JsonObject:
-    """What the event says beside its time, its type and the identity of its run and job."""
+    """The event's fields other than its time, its type and the identity of its run and job."""
     kept = {
         "producer": event.given.get("producer"),
         "run": event.run_facets,
@@ -316,7 +316,7 @@ def _request(event: LineageEvent) -> str:
 
 
 def _begun(run_id: str | None) -> datetime | None:
-    """When a run began, by the time in its id if that is a UUID of version 7 (RFC 9562)."""
+    """When a run began, from the time in its id, if that is a UUID of version 7 (RFC 9562)."""
     try:
         found = uuid.UUID(run_id or "")
     except ValueError:

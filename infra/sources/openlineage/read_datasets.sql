@@ -1,4 +1,4 @@
--- The last fact of each dataset of a project whose name or namespace holds a text; carried by events_version.
+-- The last fact of each dataset of a project whose name or namespace contains a text; carried by events_version.
 SELECT * FROM (
     SELECT DISTINCT ON (name) position, version, recorded_time, convert_from(data, 'UTF8')::json AS fact
     FROM events

@@ -136,7 +136,7 @@ function stacked(states) {
     .reverse();
 }
 
-// Gives every bar a minimum height, so that a single failure beside hundreds is visible.
+// Gives every bar a minimum height, so that a single failure is visible among hundreds.
 function visible(bars) {
   const least = MIN_BAR_HEIGHT * Math.max(1, ...(bars[0]?.[1] ?? [1]));
   return bars.map(([state, counts]) => [state, counts.map((count) => (count ? Math.max(count, least) : 0))]);

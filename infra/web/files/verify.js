@@ -71,7 +71,7 @@ export async function verifyEvent(receipt, event) {
   return { data: await checkData(receipt, event.data) };
 }
 
-// Decrypted personal values cannot be told from changed data, so they are refused. An erased value is marked
+// Decrypted personal values cannot be distinguished from changed data, so they are refused. An erased value is marked
 // as such; "sealed" does not exclude that somebody set such a mark to hide a change.
 async function checkData(receipt, data) {
   const stored = new TextEncoder().encode(canonical(data ?? null));
