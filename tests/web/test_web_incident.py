@@ -277,7 +277,7 @@ def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> No
     page = visitor.page
     page.goto(f"{site.url}/?at={BURST:%FT%TZ}&filter=ingest")
     names = [
-        ("button", "Previous failure"),
+        ("button", "Next failure"),
         ("button", "Next event"),
         ("button", "Zoom in"),
         ("link", "7 d"),
