@@ -290,7 +290,7 @@ class Recorder:
 
 
 def _folder_of_ledger() -> Path:
-    """The folder of what waits for the ledger that the settings name, whoever logs in there."""
+    """The folder of what waits for the ledger that the settings name; it is the same for each user."""
     settings = Settings()
     try:
         given = conninfo_to_dict(settings.dsn or "")
