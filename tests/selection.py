@@ -15,18 +15,26 @@ _ROOMS: Final = (ROOT / "infra", ROOT)
 LONGEST: Final = (
     "project/test_readme_commands.py",
     "http/test_http_schema.py",
-    "web/test_web_job.py",
     "web/test_web_incident.py",
-    "http/test_http_origin.py",
-    "faults/test_matrix.py",
-    "proof/test_any_cell.py",
-    "http/test_http_stopping.py",
-    "http/test_http_access.py",
+    "web/test_web_job.py",
+    "proof/test_attacks.py",
     "read/test_clocks.py",
-    "transfer/test_import.py",
+    "proof/test_any_cell.py",
+    "http/test_http_access.py",
+    "faults/test_matrix.py",
     "evaluation/test_scheduler.py",
+    "web/test_web_fleet.py",
+    "web/test_label_form.py",
+    "generated/test_generated_clients.py",
+    "analytics/test_report_forms.py",
+    "transfer/test_import.py",
+    "eventstore/test_crashes.py",
+    "read/test_past.py",
+    "faults/test_role_settings.py",
+    "http/test_http_origin.py",
+    "cli/test_run_apart.py",
 )
-"""The files that take longest, 10 to 100 seconds of CPU, longest first."""
+"""The files that take longest, 10 to 70 seconds of CPU, longest first."""
 _SLOW_FIXTURES: Final = {"browser", "grpc_server", "trace_and_answers"}
 OTHER_STATEMENTS: Final = {
     "analytics", "postgres", "projections", "read", "upgrade",

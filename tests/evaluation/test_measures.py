@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.bench.rows.evaluation import among_best, digits, measures_peer
 from jobledger.infra.evaluation.metrics.classification import (
     Bools,
     Floats,
@@ -28,7 +27,7 @@ from jobledger.infra.evaluation.metrics.plots import (
     draw_pr_curve,
 )
 
-from tests.on_use import sklearn
+from tests.on_use import bench_of_evaluations, sklearn
 
 Curve = dict[str, Any]
 BEGIN = datetime(2020, 1, 1, 10, tzinfo=UTC)
@@ -279,16 +278,17 @@ def test_several_labels_are_confused_in_pairs() -> None:
 
 
 def test_the_bench_measures_what_both_can() -> None:
-    scored = digits(50)
+    bench = bench_of_evaluations()
+    scored = bench.digits(50)
     assert classification_evaluations(scored, multi_label=False)
-    measures_peer(scored, [among_best(scored, count) for count in (1, 5)])
+    bench.measures_peer(scored, [bench.among_best(scored, count) for count in (1, 5)])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("ending", "starts"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_pictures_are_the_same_each_time(tmp_path: Path, ending: str, starts: bytes) -> None:
     pytest.importorskip("matplotlib")
-    found = classification_evaluations(digits(300), multi_label=False)
+    found = classification_evaluations(bench_of_evaluations().digits(300), multi_label=False)
     file = tmp_path / f"x.{ending}"
     pictures = []
     for _ in range(2):

@@ -97,6 +97,7 @@ def _can_evaluate() -> bool:
     """Whether the extra `evaluation` is installed; prints what is skipped if it is not."""
     try:
         import jobledger.infra.evaluation.metrics.evaluate  # noqa: F401
+        import sklearn.metrics  # noqa: F401
     except ImportError as error:
         aside(f"predictions are not evaluated here: pip install 'jobledger[evaluation]' ({error})")
         return False

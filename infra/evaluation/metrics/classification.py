@@ -2,7 +2,8 @@
 
 Shapes are those of Data Labeling v1beta1 (`PrCurve`, `ConfusionMatrix`); sklearn's numbers are the
 measure of right. Two things are asked of sklearn's curve where others would ask for each anew: the
-area under it and the average precision are sums over the very same arrays.
+area under it and the average precision are sums over the very same arrays. Sklearn takes a second of
+CPU to load, so it is loaded when something is measured.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from typing import Final, NamedTuple
 import numpy as np
 from jobledger.domain.values.canonical import JsonObject
 from numpy.typing import NDArray
-from sklearn.metrics import auc, confusion_matrix, precision_recall_curve
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -156,6 +156,8 @@ def _under_curve(true: Bools, scores: Floats) -> tuple[float, float]:
     """The area under the curve, and the average precision as sklearn sums it up."""
     if not true.any():  # Sklearn would say that all of it was recalled.
         return 0.0, 0.0
+    from sklearn.metrics import auc, precision_recall_curve
+
     precision, recall, _ = precision_recall_curve(true, scores)
     average = -np.sum(np.diff(recall) * precision[:-1])
     return float(auc(recall, precision)), max(0.0, float(average))
@@ -168,6 +170,8 @@ def _best_pairs(truth: Bools, scores: Floats) -> Counts:
     if len(labels) < 2 or not some.any():  # Sklearn would warn of either.
         return np.full((len(labels), len(labels)), np.count_nonzero(some))
     true, best = truth[some].argmax(axis=1), scores[some].argmax(axis=1)
+    from sklearn.metrics import confusion_matrix
+
     matrix: Counts = confusion_matrix(true, best, labels=labels)
     return matrix
 
