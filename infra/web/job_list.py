@@ -71,7 +71,7 @@ class Jobs(NamedTuple):
 
     @property
     def cut(self) -> bool:
-        """Whether there are at least MAX_COUNTED jobs, which is not said more exactly."""
+        """Whether counting stopped at MAX_COUNTED jobs."""
         return self.total == MAX_COUNTED and not any(self.counts.values())
 
     @property
