@@ -47,7 +47,7 @@ RunId = Annotated[
 MAX_PARENTS: Final = 1_000
 MAX_RELATIVE: Final = 4_096
 Relative = Annotated[str, Field(min_length=1, max_length=MAX_RELATIVE)] | None
-"""The name of a job, or of a person or program that began it; None if nothing is said of it."""
+"""The name of a job, or of a person or program that began it; None if not given."""
 Parents = (
     Annotated[
         list[Annotated[str, Field(min_length=1, max_length=MAX_RELATIVE)]],
@@ -55,7 +55,7 @@ Parents = (
     ]
     | None
 )
-"""The names of the jobs that a job is part of; None if nothing is said of them."""
+"""The names of the jobs that a job is part of; None if not given."""
 DECIDED: Final = frozenset({"attempts_begun", "inferred"})
 """Fields that the ledger fills in, and no reporter."""
 

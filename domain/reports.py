@@ -138,17 +138,17 @@ class _Fields:
 
     def __init__(self, mender: Mender, fields: JsonObject) -> None:
         self._mender = mender
-        self._said = fields
+        self._data = fields
 
     def mend(self, type_: str) -> bool:
         """Mends the fields; returns whether the event still has a readable meaning."""
         readable = True
         for name, info in EVENT_TYPES[type_].model_fields.items():
             alias = info.alias or name
-            if name in self._said:
-                self._said.setdefault(alias, self._said.pop(name))
-            if alias in self._said:
-                readable = self._mend(alias, self._said[alias], type_) and readable
+            if name in self._data:
+                self._data.setdefault(alias, self._data.pop(name))
+            if alias in self._data:
+                readable = self._mend(alias, self._data[alias], type_) and readable
         return readable
 
     def _mend(self, field: str, value: Any, type_: str) -> bool:
@@ -172,16 +172,16 @@ class _Fields:
         return True
 
     def _put(self, field: str, value: Any) -> None:
-        self._said[field] = value
+        self._data[field] = value
 
     def _beside(self, field: str, value: Any) -> None:
         """Removes the field, and keeps its value in a mark."""
         self._mender.mark_given(field, value)
-        self._said.pop(field, None)
+        self._data.pop(field, None)
 
     def _object(self, field: str, value: Any) -> None:
         if value is None:
-            self._said.pop(field)
+            self._data.pop(field)
             return
         self._mender.mark(field, wrapped=True)
         self._put(field, {"value": value})
@@ -238,9 +238,9 @@ class _Fields:
             return code
         self._mender.mark_given("error.code", given)
         if type(code) is int:
-            self._said.setdefault("exitCode", code)
+            self._data.setdefault("exitCode", code)
         elif code is not None:
-            self._said.setdefault("reason", code if isinstance(code, str) else _plain(code))
+            self._data.setdefault("reason", code if isinstance(code, str) else _plain(code))
         return UNKNOWN
 
 

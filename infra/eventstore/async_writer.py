@@ -42,11 +42,6 @@ class AsyncWriter:
         self._run_read = run_read
         self._path = WritePath(committer.cache, feed, keys)
 
-    def is_known(self, name: str) -> bool:
-        """Whether a job exists, as far as this process knows; it may have been removed since."""
-        job = self.committer.cache.find(name)
-        return job is not None and job.version > 0
-
     def write(
         self, name: str, request: Data | JobCommand, about: About
     ) -> Coroutine[Any, Any, JobWrite]:

@@ -34,11 +34,6 @@ KEPT: Final = {
     "infra/evaluation/samples/read_sampling.sql": "reads a stored column",
     "infra/upkeep/verify_sampling.sql": "reads a stored column",
     "infra/cli/proof/verify.py": "keeps a former key of its JSON",
-    "domain/events.py": "changes with the next version of its fields",
-    "infra/eventstore/commit/bulk.py": "changes with the write path",
-    "infra/eventstore/commit/observations.py": "changes with the write path",
-    "infra/eventstore/commit/pending.py": "changes with the write path",
-    "infra/eventstore/commit/plain.py": "changes with the write path",
 }
 FIXED: Final = (
     "infra/postgres/migrations/",

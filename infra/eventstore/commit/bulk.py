@@ -54,7 +54,7 @@ class BulkWrite(Pending):
         self._values: list[Values] = []
 
     def while_folding(self) -> None:
-        """Makes what will be written next ready; what is wrong with it is said in its turn."""
+        """Prepares what will be written next; what is wrong with it is raised when it is written."""
         if self.following is not None:
             with suppress(LedgerError):
                 self.following.prepare()

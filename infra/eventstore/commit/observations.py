@@ -151,7 +151,7 @@ class Decisions:
 
     def _adds(self, report: PlainEvent) -> bool:
         """Whether a plain report is recorded as it is; the job is changed then."""
-        name, type_, said, encoded, at, request_id, actor = report
+        name, type_, reported, encoded, at, request_id, actor = report
         key = f"{name.split('/', 2)[1]}/{request_id}"
         if key in self._requests or name in self._pasts or name in self.past_needed:
             return False
@@ -160,7 +160,7 @@ class Decisions:
             fields = job.__dict__.copy()
         if actor is not self._actor:
             self._actor = names.parse_text("actor", actor)
-        if not add_plain(fields, type_, said, at):
+        if not add_plain(fields, type_, reported, at):
             return False
         self._changing[name] = fields
         self._requests[key] = Request(name, 1)

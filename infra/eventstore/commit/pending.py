@@ -232,8 +232,8 @@ class JobWrite(Pending):
             for (_, encoded), event in zip(decided, stored, strict=True)
         ):
             raise RequestReusedError(self.request_id or "", self.name)
-        told = [event.event for event in history if event.version <= last]
-        self.after = fold(Job(name=self.name), told)
+        events = [event.event for event in history if event.version <= last]
+        self.after = fold(Job(name=self.name), events)
         self._repeated = stored
 
     def _decided(self, job: Job, past: Sequence[Event] | None) -> list[tuple[Data, bytes]]:
@@ -345,9 +345,9 @@ def fold_all(
     following: dict[str, list[Event]] = {}
     for event in events:
         following.setdefault(event.name, []).append(event)
-    for name, told in following.items():
+    for name, later in following.items():
         past = pasts.get(name)
-        jobs[name] = fold(jobs[name] if past is None else Job(name=name), [*(past or ()), *told])
+        jobs[name] = fold(jobs[name] if past is None else Job(name=name), [*(past or ()), *later])
 
 
 def first_versions(rows: Sequence[Row]) -> dict[str, int]:

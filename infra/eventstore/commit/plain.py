@@ -17,7 +17,7 @@ from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.verbs import AboutReport
 from jobledger.infra.privacy.envelope import MARKER
 
-_NOT_THESE: Final = f"/{EVALUATION_JOBS}/"
+_EVALUATION_JOBS: Final = f"/{EVALUATION_JOBS}/"
 
 
 class PlainEvent(NamedTuple):
@@ -25,7 +25,7 @@ class PlainEvent(NamedTuple):
 
     name: str
     type: str
-    said: Mapping[str, Any]
+    fields: Mapping[str, Any]
     """The data, as JSON has it."""
     encoded: bytes
     """The data's canonical JSON."""
@@ -37,7 +37,7 @@ class PlainEvent(NamedTuple):
     @property
     def data(self) -> Data:
         """The same as `observe` takes it."""
-        return parse_report(self.type, self.said)
+        return parse_report(self.type, self.fields)
 
     @property
     def about(self) -> AboutReport:
@@ -55,14 +55,14 @@ class PlainEvent(NamedTuple):
 
 
 def plain_event(
-    name: str, type_: str, said: dict[str, Any], time: datetime, request_id: str, actor: str
+    name: str, type_: str, fields: dict[str, Any], time: datetime, request_id: str, actor: str
 ) -> PlainEvent | None:
     """Makes an event of a plain report.
 
     Args:
         name: The job.
         type_: The event type.
-        said: The data, as JSON has it.
+        fields: The data, as JSON has it.
         time: When it occurred (UTC), checked.
         request_id: Its request id, checked.
         actor: Who reports it.
@@ -70,12 +70,12 @@ def plain_event(
     Returns:
         The event; None if the report is not plain, or cannot be stored as it is.
     """
-    if not is_plain(type_, said) or _NOT_THESE in name:
+    if not is_plain(type_, fields) or _EVALUATION_JOBS in name:
         return None
     try:
-        encoded = canonical.encode(stored_fields(type_, said))
+        encoded = canonical.encode(stored_fields(type_, fields))
     except InvalidFieldError:
         return None
     if len(encoded) > MAX_DATA_BYTES or MARKER in encoded:
         return None
-    return PlainEvent(name, type_, said, encoded, time, request_id, actor)
+    return PlainEvent(name, type_, fields, encoded, time, request_id, actor)
