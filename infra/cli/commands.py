@@ -73,7 +73,7 @@ evaluations    | cli.evaluation.evaluate:evaluations | Show the results of an ev
 bench          | bench.command:bench                 | Measure the ledger and its peers on this machine.
 attach         | cli.sources.attaching:attach         | Follow another system's PostgreSQL database: jobledger attach DSN --as airflow.
 follow         | cli.sources.following:follow        | Follow a Kubernetes cluster: its Jobs, Pods and Events.
-detach         | cli.sources.attaching:detach         | Stop following a database: remove the slot and the publication from it.
+detach         | cli.sources.attaching:detach         | Stop following a database: remove the slot and the publication, and restore REPLICA IDENTITY.
 import         | cli.sources.importing:importing     | Import histories of another system or ledger: jobledger import MAPPING FILE, or EXPORT.
 log            | cli.proof.log:log                   | Manage the log over all events: its name, keys and checkpoints.
 token          | cli.server.tokens:token             | Manage the server's access tokens.
