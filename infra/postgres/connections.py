@@ -235,7 +235,8 @@ def reading_again(
     """Makes a read that is tried once more, on another connection, if its connection broke.
 
     Args:
-        read: Reads, changes nothing, and raises PostgreSQL's errors as the ledger's.
+        read: Reads, changes nothing that repeating it would change again, and raises PostgreSQL's
+            errors as the ledger's.
 
     Returns:
         The read that is tried twice.

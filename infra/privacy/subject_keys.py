@@ -147,8 +147,9 @@ class SubjectKeys:
         except BrokenLedgerError:
             raise InvalidFieldError(PERSONAL, "was not encrypted by this ledger") from None
 
+    @reading_again
     def _find(self, subject: str) -> Key:
-        """Returns the subject's key; creates it if there is none."""
+        """Returns the subject's key; creates it if there is none, and finds it if that is repeated."""
         key = secrets.token_bytes(envelope.KEY_SIZE)
         made = (subject, _id_of(key, subject), key)
         with translated(), self._pool.connection() as connection:

@@ -74,6 +74,18 @@ def test_no_read_fails_after_all_sessions_were_ended(
 
 
 @pytest.mark.both_forms
+def test_a_personal_value_is_written_after_all_sessions_were_ended(
+    ledger: Ledger, dsn: str
+) -> None:
+    """Its key is found on a connection of readers, and that may be repeated."""
+    fill_pool(ledger)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        assert terminate(connection, "application_name = ''") >= AT_ONCE
+    part = {"@personal": {"subject": "user:alice", "value": "Alice"}}
+    assert ledger.create(NAME, spec={"owner": part}).version == 1
+
+
+@pytest.mark.both_forms
 def test_a_read_that_loses_its_connection_is_made_again(ledger: Ledger, dsn: str) -> None:
     ledger.create(NAME)
     waiting = "wait_event_type = 'Lock'"
