@@ -5,7 +5,7 @@ from typing import Final
 from jobledger.domain.values.moments import AtPosition, Clock, Moment
 from jobledger.infra.history.activity import Chosen
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL
 
@@ -15,6 +15,7 @@ AMONG: Final = SQL(
 )
 
 
+@reading_again
 def next_failure(
     reader: Reader, moment: Moment, chosen: Chosen | None, *, back: bool
 ) -> Moment | None:

@@ -12,7 +12,7 @@ from jobledger.infra.history.activity import Activity, Chosen, activity, jobs_of
 from jobledger.infra.history.durations import elapsed
 from jobledger.infra.history.state_counts import Extent
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import ActivityChart, Span, over_time
 from jobledger.infra.web.failures import Failures, read_failures
@@ -225,6 +225,7 @@ def find_selected(
     return Selected(jobs_of_project(project), f"the jobs of project {project}")
 
 
+@reading_again
 def _projects(reader: Reader, moment: Moment) -> list[str]:
     with translated(), reader.pool.connection() as connection:
         rows = connection.execute(READ_PROJECTS, {"position": moment.position}).fetchall()

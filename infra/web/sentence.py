@@ -9,7 +9,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.history.durations import elapsed
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader
 
 COUNT_FAILED: Final = sql.load(__package__, "count_failed")
@@ -80,6 +80,7 @@ def _oldest(reader: Reader, moment: Moment, scope: Scope) -> list[datetime]:
     return [job.update_time for job in page.jobs if job.update_time is not None]
 
 
+@reading_again
 def _failed(reader: Reader, moment: Moment, recent: Filter, whole: bool) -> int:
     """Counts the failed jobs from the state changes of the last day, if these are known for this very moment."""
     if whole and moment.clock is Clock.OCCURRED:

@@ -7,7 +7,7 @@ import orjson
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader
 
 MAX_PAGE: Final = 4 * 1024 * 1024
@@ -59,6 +59,7 @@ def run_time_of(evaluation: JsonObject) -> datetime:
     return datetime.fromisoformat(evaluation["evaluationJobRunTime"])
 
 
+@reading_again
 def _rows(reader: Reader, statement: bytes, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     with translated(), reader.pool.connection() as connection:
         return connection.execute(statement, parameters).fetchall()

@@ -11,13 +11,14 @@ from jobledger.domain.metrics.evaluation import read_plan
 from jobledger.domain.metrics.examples import Truth
 from jobledger.infra.evaluation.tasks.tasks import Task
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 from jobledger.infra.read.reader import Reader
 
 READ_ANSWERS: Final = sql.load(__package__, "read_answers")
 READ_REQUESTED: Final = sql.load(__package__, "read_requested")
 
 
+@reading_again
 def agreed_truths(reader: Reader, task: Task) -> dict[int, Truth | None]:
     """The ground truth that labelers agreed on, by the number of the sample; None if they did not agree."""
     with translated(), reader.pool.connection() as connection:

@@ -15,7 +15,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.evaluation.errors import TaskNotFoundError
 from jobledger.infra.evaluation.samples.of_run import run_range
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 from jobledger.infra.read.reader import Reader
 from pydantic.alias_generators import to_camel
 
@@ -77,6 +77,7 @@ def find_task(reader: Reader, name: str, run: int) -> Task:
     return task
 
 
+@reading_again
 def questions(
     reader: Reader, task: Task, annotator: str | None = None, after: int = 0, limit: int = 100
 ) -> list[Question]:
@@ -90,6 +91,7 @@ def questions(
     return [Question(number, data, show(plan, data)) for number, data in given]
 
 
+@reading_again
 def progress(reader: Reader, task: Task, annotator: str | None) -> Progress:
     """How many questions an annotator has answered; without an annotator, how many are open at all."""
     with translated(), reader.pool.connection() as connection:
@@ -116,6 +118,7 @@ def _asked(connection: Connection, task: Task, annotator: str | None) -> dict[st
     }  # fmt: skip
 
 
+@reading_again
 def _tasks(reader: Reader, name: str) -> dict[int, Task]:
     job = reader.get(name)
     asked, done = dict[int, r.LabelingRequested](), set[int]()

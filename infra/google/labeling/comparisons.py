@@ -17,7 +17,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.evaluation.samples.of_run import Sample, run_samples
 from jobledger.infra.evaluation.tasks.ground_truth import run_truths
 from jobledger.infra.google.wire.resources import bare
-from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader
 
 CERTAIN: Final = 0.5
@@ -53,6 +53,7 @@ def read_comparisons(
     return shown, compared[size - 1].sample.number if len(compared) > size else None
 
 
+@reading_again
 def _read(reader: Reader, job: Job, run: int, after: int, limit: int) -> list[Compared]:
     with translated(), reader.pool.connection() as connection:
         truths = run_truths(connection, job, run)

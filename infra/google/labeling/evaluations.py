@@ -15,7 +15,7 @@ from jobledger.infra.google.wire.calls import Call, Method, in_thread
 from jobledger.infra.google.wire.paging import cursor_of, token_of
 from jobledger.infra.google.wire.resources import bare
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.page_tokens import PageCursor
 from psycopg.sql import Literal
 
@@ -74,6 +74,7 @@ def search_comparisons(call: Call) -> JsonObject:
     return bare({"exampleComparisons": shown, "nextPageToken": token})
 
 
+@reading_again
 def _find(call: Call) -> Found:
     dataset = f"{call.project}/datasets/{call.ids[1]}"
     name = f"{dataset}/evaluations/{call.ids[2]}"
@@ -88,6 +89,7 @@ def _find(call: Call) -> Found:
     return Found(found, Run(job, number, dataset))
 
 
+@reading_again
 def _search(call: Call, filter: str, after: PageCursor | None, limit: int) -> list[tuple[Any, ...]]:
     """Rows of evaluation, create time, run, dataset, and the evaluation's place in its run."""
     parse_name(f"{call.project}/evaluationJobs/1")

@@ -15,7 +15,7 @@ from jobledger.infra.google.wire.calls import Call, Method, in_thread
 from jobledger.infra.google.wire.paging import cursor_of, token_of
 from jobledger.infra.google.wire.resources import bare
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.connections import Connection, reading_again, translated
 
 READ_SPEC_SET: Final = sql.load(__package__, "read_spec_set")
 LIST_SPEC_SETS: Final = sql.load(__package__, "list_spec_sets")
@@ -66,6 +66,7 @@ def create(call: Call) -> JsonObject:
             return get(call._replace(ids=(*call.ids, name.rpartition("/")[2])))
 
 
+@reading_again
 def get(call: Call) -> JsonObject:
     """Gets an annotation spec set (annotationSpecSets.get)."""
     name = _name(call)
@@ -77,6 +78,7 @@ def get(call: Call) -> JsonObject:
     return shown
 
 
+@reading_again
 def list_sets(call: Call) -> JsonObject:
     """The newest first."""
     if call.query.get("filter"):
