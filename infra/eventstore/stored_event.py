@@ -131,21 +131,40 @@ def entered_state(type_: str, schema: int, stored: bytes) -> JobState | None:
 
 def row_of(event: Event, encoded: bytes) -> Row:
     """The event as `append` takes it; `encoded` is its data's canonical JSON."""
-    row = {
-        "name": event.name,
-        "version": event.version,
-        "schema": event.data.schema_number,
-        "type": event.type,
-        "occurred_time": event.occurred_time,
+    name, version, data, occurred_time, actor, request_id, trace_parent, _ = event
+    about = actor, request_id, trace_parent
+    return encoded_row(
+        name, version, data.schema_number, event.type, occurred_time, encoded, *about
+    )
+
+
+def encoded_row(
+    name: str,
+    version: int,
+    schema: int,
+    type_: str,
+    occurred_time: datetime,
+    encoded: bytes,
+    actor: str | None,
+    request_id: str | None,
+    trace_parent: str | None = None,
+) -> Row:
+    """As `row_of`, of an event that was encoded without its data's class."""
+    row: JsonObject = {
+        "name": name,
+        "version": version,
+        "schema": schema,
+        "type": type_,
+        "occurred_time": occurred_time,
         "data": encoded.decode(),
     }
-    if event.actor is not None:
-        row["actor"] = event.actor
-    if event.request_id is not None:
-        row["request_id"] = event.request_id
-    if event.trace_parent is not None:
-        row["trace_parent"] = event.trace_parent
-    return Row(event.name, event.version, orjson.dumps(row)[:-1])
+    if actor is not None:
+        row["actor"] = actor
+    if request_id is not None:
+        row["request_id"] = request_id
+    if trace_parent is not None:
+        row["trace_parent"] = trace_parent
+    return Row(name, version, orjson.dumps(row)[:-1])
 
 
 def foreign_row(name: str, version: int, type_: str, state: bytes, actor: str | None = None) -> Row:

@@ -205,5 +205,10 @@ def microseconds(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
+def time_of(microseconds: int) -> datetime:
+    """The time (UTC) that PostgreSQL keeps as so many microseconds since 2000."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
 _known_microseconds: Final = lru_cache(maxsize=1024)(microseconds)
 """For events of few moments."""

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import starmap
-from threading import Lock
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.job import Job
@@ -64,12 +63,11 @@ def past_places(
 class Queue:
     """All projects' waiting jobs as of an event; catches up from the events since, whenever it is asked.
 
-    Nothing is locked while it reads: what was read is taken if nobody else was faster.
+    One thread at a time uses it.
     """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._lock = Lock()
         self._position = -1
         self._ranks: dict[str, Rank] = {}
         self._lines: defaultdict[str, list[Rank]] = defaultdict(list)
@@ -79,11 +77,10 @@ class Queue:
         """Where these jobs wait, as far as they still do."""
         if self._position < 0:
             size = self._reader.size()
-            self._take(-1, size, (), self._look_up(None))
+            self._take(size, (), self._look_up(None))
         while not self._is_up_to_date():
             pass
-        with self._lock:
-            found = {name: self._place(name) for name in names}
+        found = {name: self._place(name) for name in names}
         return {name: place for name, place in found.items() if place is not None}
 
     def _place(self, name: str) -> int | None:
@@ -93,7 +90,7 @@ class Queue:
         return self._reported.get(name, bisect_left(self._lines[project_of(name)], rank) + 1)
 
     def _is_up_to_date(self) -> bool:
-        """Takes in the next events; whether those were the last."""
+        """Takes in the next events; returns whether those were the last."""
         position = self._position
         # The last known event is read again: a ledger without it was put back to an earlier state.
         rows = self._reader.feed.page(max(position - 1, 0), PAGE)
@@ -115,9 +112,8 @@ class Queue:
                 for e in last.values()
                 if e.type == "Created"
             ]
-            self._take(position, page[-1].position, last, waiting)
-        # Who was faster may have read less.
-        return len(rows) < PAGE and (not page or self._position >= page[-1].position)
+            self._take(page[-1].position, last, waiting)
+        return len(rows) < PAGE
 
     def _look_up(self, names: list[str] | None) -> list[tuple[Any, ...]]:
         """Those jobs that wait among `names`, or all: name, create time, spec, reported place."""
@@ -126,18 +122,15 @@ class Queue:
             return connection.execute(READ_QUEUE, parameters).fetchall()
 
     def _take(
-        self, since: int, position: int, touched: Iterable[str], waiting: Iterable[tuple[Any, ...]]
+        self, position: int, touched: Iterable[str], waiting: Iterable[tuple[Any, ...]]
     ) -> None:
-        """Puts the touched jobs where they are now, unless that was done since."""
-        with self._lock:
-            if self._position != since:
-                return
-            self._position = position
-            for name in touched:
-                self._remove(name)
-            for name, create_time, spec, place in waiting:
-                self._remove(name)
-                self._add(_rank(name, create_time, spec), place)
+        """Puts the touched jobs where they are as of a position."""
+        self._position = position
+        for name in touched:
+            self._remove(name)
+        for name, create_time, spec, place in waiting:
+            self._remove(name)
+            self._add(_rank(name, create_time, spec), place)
 
     def _add(self, rank: Rank, reported: int | None) -> None:
         self._ranks[rank.name] = rank

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final
 
-import orjson
 from jobledger.domain.errors import LedgerError, PastNeededError
 from jobledger.domain.job import Job, absent
-from jobledger.infra.eventstore.commit.bulk import Values
+from jobledger.infra.eventstore.commit.bulk import Values, time_of
 from jobledger.infra.eventstore.commit.observations import Decisions, Introduction
 from jobledger.infra.eventstore.commit.observed_write import FIND_MADE
 from jobledger.infra.eventstore.commit.pending import Pending
-from jobledger.infra.eventstore.stored_event import Row
+from jobledger.infra.eventstore.stored_event import Row, encoded_row
 from jobledger.infra.eventstore.write_path import ObservedEvent
-from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.sources.openlineage.history import MAIN, EventReports
 from jobledger.projections.jobs import change
-
-EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class LineageWrite(Pending):
@@ -95,6 +90,7 @@ def observed(reports: EventReports) -> list[ObservedEvent]:
     return [ObservedEvent(each.name, each.data, each.about, each.judge) for each in made]
 
 
+@reading_again
 def count_recorded(reader: Reader, writes: Sequence[LineageWrite]) -> list[int]:
     """For each of these writes, how many events the same event of OpenLineage wrote before."""
     keys = [key for write in writes for key in write.reports.request_keys]
@@ -107,14 +103,4 @@ def count_recorded(reader: Reader, writes: Sequence[LineageWrite]) -> list[int]:
 def _row_of(values: Values) -> Row:
     """The event of these values as `append` takes it."""
     occurred, version, schema, type_, name, encoded, actor, request_id, _ = values
-    row = {
-        "name": name,
-        "version": version,
-        "schema": schema,
-        "type": type_,
-        "occurred_time": EPOCH + timedelta(microseconds=occurred),
-        "data": encoded.decode(),
-        "actor": actor,
-        "request_id": request_id,
-    }
-    return Row(name, version, orjson.dumps(row)[:-1])
+    return encoded_row(name, version, schema, type_, time_of(occurred), encoded, actor, request_id)
