@@ -38,9 +38,9 @@ IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j
 ANY_LATE: Final = sql.load(__package__, "any_late")
 STATES_AT: Final = sql.load(__package__, "states_at")
 STATES_VALID_TIME: Final = sql.load(__package__, "states_valid_time")
-SAYS_NOTHING_OF: Final = sql.load(__package__, "says_nothing_of")
+ONLY_LATER: Final = sql.load(__package__, "only_later")
 MAX_LATER_EVENTS: Final = 200_000
-"""Events after a position that are looked at, to see whether they say something of a time."""
+"""How many events after a position are checked for an effect on an earlier time."""
 
 JOB_COLUMNS: Final = ", ".join(COLUMNS)
 JOB_FIELDS: Final = len(COLUMNS)
@@ -219,12 +219,12 @@ class JobLists:
 
     @reading_again
     def is_known_at(self, moment: Moment, known: int) -> bool:
-        """Whether what is known at a later position of the moment's time was known at its own position."""
+        """Whether the events up to a later position change nothing at the moment's time."""
         if not moment.position <= known <= moment.position + MAX_LATER_EVENTS:
             return False
         asked = {"position": moment.position, "known": known, "time": moment.time}
         with translated(), self._pool.connection() as connection:
-            row = connection.execute(SAYS_NOTHING_OF, asked).fetchone()
+            row = connection.execute(ONLY_LATER, asked).fetchone()
         return row == (True,)
 
     def _aware(self, query: Query, connection: Connection) -> Query:

@@ -1,4 +1,4 @@
--- Whether the events after a position say nothing of the jobs at a time: they occurred and were recorded later.
+-- Whether all events after a position occurred and were recorded after a time, and so change no job at that time.
 SELECT NOT EXISTS (
     SELECT FROM events
     WHERE position > %(position)s AND position <= %(known)s
