@@ -23,13 +23,14 @@ from jobledger.infra.web.links import FleetLink
 from jobledger.infra.web.reports import TITLES
 from jobledger.infra.web.search import filter_of, terms, without
 from jobledger.infra.web.sentence import quick_facts
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browsing import Visitor, visiting
 from tests.servers import Server, new_server
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BURST = (NOW - timedelta(hours=50)).replace(minute=10)
+LAST_FAILURE = BURST + timedelta(seconds=120 + 59.5)
 """In the middle of a bucket, so that all of it counts there."""
 MESSAGE = "shard store is unreachable\nconnect timed out"
 
@@ -298,12 +299,34 @@ def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> No
 def test_failures_to_step_to_are_of_the_jobs_that_the_search_selects(
     site: Server, visitor: Visitor
 ) -> None:
-    page, last = visitor.page, BURST + timedelta(seconds=120 + 59.5)
+    page = visitor.page
     page.goto(f"{site.url}/?filter=ingest&window=7d")
     page.get_by_role("button", name="Previous failure").click()
-    expect(page.locator("#list")).to_have_attribute("data-time", last.isoformat())
+    expect(page.locator("#list")).to_have_attribute("data-time", LAST_FAILURE.isoformat())
     page.get_by_role("button", name="Next failure").click()
     visitor.sees("Nothing failed after this, as far as is known.")
+
+
+def test_a_message_stays_while_other_parts_of_the_page_are_loaded(
+    site: Server, visitor: Visitor
+) -> None:
+    page, held = visitor.page, list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/fleet/facts**", hold)
+    page.goto(f"{site.url}/?filter=ingest&window=7d")
+    page.get_by_role("button", name="Previous failure").click()
+    expect(page.locator("#list")).to_have_attribute("data-time", LAST_FAILURE.isoformat())
+    with page.expect_request("**/fleet/facts**"):
+        page.get_by_role("button", name="Next failure").click()
+    visitor.sees("Nothing failed after this, as far as is known.")
+    with page.expect_response("**/fleet/chart**"):
+        held[-1].continue_()
+    visitor.sees("Nothing failed after this, as far as is known.")
+    page.get_by_role("button", name="Previous failure").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_what_needs_a_script_is_not_shown_without_one(site: Server, browser: Browser) -> None:

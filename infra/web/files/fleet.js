@@ -82,12 +82,13 @@ async function load(changed) {
     showText("moment-problem", "");
     // An invalid filter leaves the list unchanged.
     if (problem) return;
+    if (Object.keys(changed).length) showProblem("");
     for (const id of ["chips", "list"]) morph(part(id), found.getElementById(id));
     followList();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if ("at" in changed) showText("moment-problem", `The moment ${error.message.replace(/^asOf: /, "")}`);
-    else showProblem(error.message);
+    else showProblem(error.message, list);
   }
 }
 
@@ -129,7 +130,7 @@ async function readAll(address) {
     return await counting.read(address);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    showProblem(error.message);
+    showProblem(error.message, counting);
     return null;
   }
 }
@@ -201,7 +202,7 @@ async function step(by, failures) {
     await show({ at });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    showProblem(error.message);
+    showProblem(error.message, stepping);
   }
 }
 

@@ -48,6 +48,7 @@ async function show() {
   const { step } = now;
   const { job, step: last } = await history_.at(step);
   if (step !== now.step) return;
+  showProblem("");
   const event = last?.event;
   part("scrubber").setAttribute("aria-valuetext", event ? `event ${step} of ${history_.total}: ${event.type}` : "before the first event");
   band.draw(event);

@@ -2,6 +2,7 @@
 
 const RETRY_MILLISECONDS = 2000;
 const gone = document.getElementById("gone");
+let shownFor = null; // The part whose problem is shown, "server" while the server cannot be reached, or null.
 
 export class Refused extends Error {}
 
@@ -15,11 +16,13 @@ export class Part {
     const controller = (this.#asked = new AbortController());
     for (;;) {
       try {
-        return await request(address, controller.signal);
+        const text = await request(address, controller.signal);
+        hideProblem(this);
+        return text;
       } catch (error) {
         if (controller.signal.aborted) return null;
         if (error instanceof Refused) throw error;
-        showProblem("The server cannot be reached; trying again. The page shows what was last received.");
+        showUnreachable();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
         if (controller.signal.aborted) return null;
       }
@@ -32,7 +35,7 @@ async function request(address, signal) {
   const answer = await fetch(address, { headers: { "x-part": "1" }, cache: "no-store", signal });
   const text = await answer.text();
   if (answer.status >= 502) throw new TypeError(answer.statusText);
-  showProblem("");
+  hideUnreachable();
   if (!answer.ok) throw new Refused(messageOf(text, answer.status));
   return text;
 }
@@ -45,10 +48,21 @@ function messageOf(text, status) {
   }
 }
 
-// Shows a problem at the top of the page; "" hides it.
-export function showProblem(text) {
+// Shows a problem at the top of the page; "" hides it. The problem of a part is hidden when that part is read
+// again; other requests that succeed meanwhile leave it.
+export function showProblem(text, part = null) {
   gone.textContent = text;
   gone.hidden = !text;
+  shownFor = part;
+}
+
+export const showUnreachable = () =>
+  showProblem("The server cannot be reached; trying again. The page shows what was last received.", "server");
+
+export const hideUnreachable = () => hideProblem("server");
+
+function hideProblem(part) {
+  if (shownFor === part) showProblem("");
 }
 
 // Calls `work` once there was no call for that long.

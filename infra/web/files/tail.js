@@ -1,7 +1,7 @@
 // Announces events of a job while its page is open, and shows them on request.
 
 import { html, render } from "lit-html";
-import { showProblem } from "jobledger/requests";
+import { hideUnreachable, showUnreachable } from "jobledger/requests";
 
 const RETRY_MILLISECONDS = 2000;
 
@@ -12,12 +12,12 @@ export function follow(place, data, encoded) {
   function open() {
     feed = new EventSource(`/ledger/v1/events:stream?${new URLSearchParams({ after: last, name: data.name })}`);
     for (const type of data.eventTypes) feed.addEventListener(type, announce);
-    feed.addEventListener("open", () => showProblem(""));
+    feed.addEventListener("open", hideUnreachable);
     feed.addEventListener("error", reconnect);
   }
 
   function reconnect() {
-    showProblem("The server cannot be reached; trying again. The page shows what was last received.");
+    showUnreachable();
     // EventSource does not reconnect by itself after a refusal, as by a server that is stopping.
     if (feed.readyState === EventSource.CLOSED) setTimeout(open, RETRY_MILLISECONDS);
   }
