@@ -48,14 +48,10 @@ def hash_rows(rows: Sequence[bytes], salts: bytes) -> bytes:
         DATA_START + length if length > 0 else DATA_START
         for (length,) in map(DATA_LENGTH.unpack_from, rows)
     ]
-    commitments = [
-        sha256(salt + row[DATA_START:end]).digest()
-        for salt, row, end in zip(each, rows, ends, strict=True)
-    ]
     return b"".join(
         [
-            sha256(_LEAF + row[end:] + commitment).digest()
-            for row, end, commitment in zip(rows, ends, commitments, strict=True)
+            sha256(_LEAF + row[end:] + sha256(salt + row[DATA_START:end]).digest()).digest()
+            for salt, row, end in zip(each, rows, ends, strict=True)
         ]
     )
 

@@ -26,7 +26,7 @@ ROOT_SIZE: Final = 32
 DIFFERENT: Final = bytes(ROOT_SIZE)
 
 
-def request(key: bytes, hashes: bytes, rows: Sequence[bytes | memoryview]) -> bytes:
+def request(key: bytes, hashes: bytes, rows: Sequence[bytes]) -> bytes:
     """Returns a request."""
     lengths = array("I", map(len, rows)).tobytes()
     content = b"".join(rows)

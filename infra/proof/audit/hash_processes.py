@@ -124,7 +124,7 @@ class HashProcesses:
     def __init__(self, processes: Sequence[HashProcess]) -> None:
         self._processes = processes
 
-    def give(self, key: bytes, hashes: bytes, rows: Sequence[bytes | memoryview]) -> Task | None:
+    def give(self, key: bytes, hashes: bytes, rows: Sequence[bytes]) -> Task | None:
         """Gives a tile to a process; None if all have enough to do; raises ProofError if one ended."""
         for process in self._processes:
             process.take(wait=False)

@@ -107,11 +107,11 @@ class Walk:
             task := processes.give(key, expected, rows)
         ) is not None:
             return Delegated(task, first, expected, key)
-        stored, salts = [*map(bytes, rows)], leaves.salts(key)
+        salts = leaves.salts(key)
         if gone:
-            present = _with_pruned(stored, salts, first, expected)
+            present = _with_pruned(rows, salts, first, expected)
         else:
-            present = hash_rows(stored, salts) if are_complete else b""
+            present = hash_rows(rows, salts) if are_complete else b""
         return Pair(first, expected, present, is_whole)
 
     def _tiles(self, number: int) -> dict[int, Tile]:

@@ -109,7 +109,7 @@ def grow(
     with translated():
         growth = Growth(connection, size)
         with RowCopy(connection, size + 1, last) as rows:
-            while batch := [*map(bytes, rows.take(growth.room()))]:
+            while batch := rows.take(growth.room()):
                 if not are_at(batch, growth.size + 1, growth.size + len(batch)):
                     break
                 growth.add(hash_rows(batch, growth.salts()))

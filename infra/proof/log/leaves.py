@@ -75,20 +75,20 @@ class RowCopy:
             raise error_from_result(began)
         return self
 
-    def take(self, count: int) -> list[memoryview]:
+    def take(self, count: int) -> list[bytes]:
         """Returns the next rows: so many, or fewer at the end."""
         # psycopg's copy() is 50 % slower, and this reads every event of a ledger.
-        read, rows = self._pg.get_copy_data, list[memoryview]()
+        read, rows = self._pg.get_copy_data, list[bytes]()
         for _ in range(count if self._is_open else 0):
             length, message = read(0)
             if length <= len(END):  # Shorter than any row.
                 self._read_to_end(is_open=length > 0)
                 break
-            rows.append(message)
+            rows.append(bytes(message))
         if rows and self._begins:
             # A message is a row (PostgreSQL, "Message Formats": CopyData), the first behind the header.
             self._begins, rows[0] = False, rows[0][len(HEADER) :]
-            if bytes(rows[0]) == END:
+            if rows[0] == END:
                 rows.clear()
         return rows
 
@@ -110,7 +110,7 @@ def copy_rows(connection: Connection, first: int, last: int) -> Generator[bytes,
     """Yields all of its rows; the connection is busy until they are read, or the generator is closed."""
     with RowCopy(connection, first, last) as copy:
         while rows := copy.take(TILE):
-            yield from map(bytes, rows)
+            yield from rows
 
 
 def read_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
@@ -119,13 +119,13 @@ def read_rows(connection: Connection, first: int, last: int) -> Iterator[bytes]:
         yield from list(copy_rows(connection, begin, min(begin + BATCH_ROWS - 1, last)))
 
 
-def are_at(rows: Sequence[bytes | memoryview], first: int, last: int) -> bool:
+def are_at(rows: Sequence[bytes], first: int, last: int) -> bool:
     """Whether the rows are the events at all positions from `first` to `last`."""
     if len(rows) != last - first + 1:
         return False
     return not rows or (position_of(rows[0]) == first and position_of(rows[-1]) == last)
 
 
-def position_of(row: bytes | memoryview) -> int:
+def position_of(row: bytes) -> int:
     """Returns the event's position."""
     return int.from_bytes(row[_POSITION])
