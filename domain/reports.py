@@ -19,11 +19,11 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.mending import MARKS, PERSONAL, Mender
 from jobledger.domain.values.shortening import Shortener, size
 
-ROOM: Final = MAX_DATA_BYTES - 20 * 1024
+MAX_MENDED_BYTES: Final = MAX_DATA_BYTES - 20 * 1024
 """Bytes of mended data, without its marks."""
-ROOM_BESIDE_PERSONAL: Final = ROOM * 6 // 10
+MAX_MENDED_PERSONAL_BYTES: Final = MAX_MENDED_BYTES * 6 // 10
 """The same where parts will be encrypted, which makes them larger."""
-MARKS_ROOM: Final = 16 * 1024
+MAX_MARKS_BYTES: Final = 16 * 1024
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 
 
@@ -99,8 +99,8 @@ def encoded(report: Data) -> tuple[Data, bytes]:
 def storable(fields: JsonObject) -> JsonObject:
     """Returns the object if it can be stored as part of an event; else a mended copy with its marks."""
     mender = Mender()
-    kept: JsonObject = Shortener(mender).fit(mender.value(fields), ROOM)
-    return kept | _few(mender.marks)
+    kept: JsonObject = Shortener(mender).fit(mender.value(fields), MAX_MENDED_BYTES)
+    return kept | _limited_marks(mender.marks)
 
 
 def _mended(type_: str, given: Mapping[str, Any]) -> Data:
@@ -110,9 +110,13 @@ def _mended(type_: str, given: Mapping[str, Any]) -> Data:
     before = value.pop(MARKS, [])
     fields = _Fields(mender, value)
     readable = fields.mend(type_)
-    room = ROOM_BESIDE_PERSONAL if PERSONAL.encode() in canonical.encode(value) else ROOM
-    value = Shortener(mender).fit(value, room)
-    marks = _few([*(before if isinstance(before, list) else [before]), *mender.marks])
+    max_bytes = (
+        MAX_MENDED_PERSONAL_BYTES
+        if PERSONAL.encode() in canonical.encode(value)
+        else MAX_MENDED_BYTES
+    )
+    value = Shortener(mender).fit(value, max_bytes)
+    marks = _limited_marks([*(before if isinstance(before, list) else [before]), *mender.marks])
     try:
         if readable:
             data = parse_data(type_, value | marks)
@@ -123,10 +127,10 @@ def _mended(type_: str, given: Mapping[str, Any]) -> Data:
     return Unreadable.model_validate({"report": type_, "data": value} | marks)
 
 
-def _few(marks: list[Any]) -> JsonObject:
+def _limited_marks(marks: list[Any]) -> JsonObject:
     """Returns as many of the marks as fit."""
     kept = marks[:200]
-    while size(kept) > MARKS_ROOM:
+    while size(kept) > MAX_MARKS_BYTES:
         kept = kept[: len(kept) * 3 // 4]
     if len(kept) < len(marks):
         kept.append({"path": "", "more": len(marks) - len(kept)})
@@ -162,19 +166,19 @@ class _Fields:
             case "reason" | "note" | "report" | "state" if not isinstance(value, str | None):
                 self._put(field, self._mender.as_text(value, field))
             case "parents" if not _are_names(value):
-                self._beside(field, value)
+                self._move_to_mark(field, value)
             case "root" | "triggeredBy" if value is not None and not _is_name(value):
-                self._beside(field, value)
+                self._move_to_mark(field, value)
             case "queuePosition":
                 self._put(field, self._count(field, value))
             case "inferred" | "lost" if not isinstance(value, bool):
-                self._beside(field, value)
+                self._move_to_mark(field, value)
         return True
 
     def _put(self, field: str, value: Any) -> None:
         self._data[field] = value
 
-    def _beside(self, field: str, value: Any) -> None:
+    def _move_to_mark(self, field: str, value: Any) -> None:
         """Removes the field, and keeps its value in a mark."""
         self._mender.mark_given(field, value)
         self._data.pop(field, None)
@@ -198,7 +202,7 @@ class _Fields:
     def _labels(self, value: Any, type_: str) -> bool:
         if not isinstance(value, dict):
             if value is not None:
-                self._beside("labels", value)
+                self._move_to_mark("labels", value)
             # Without any, the job's labels would be taken away.
             return type_ != "LabelsChanged" or value is None
         kept: dict[str, str] = {}

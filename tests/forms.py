@@ -69,7 +69,7 @@ class DrivenLedger:
 
     @property
     def writer(self) -> Any:
-        """The writer of the careful path."""
+        """The writer for threads, which commits again what the common path cannot."""
         return self._ledger.ledger.writer
 
     def connection(self) -> Any:

@@ -124,11 +124,11 @@ def _apply(fields: dict[str, Any], event: e.Event) -> None:
         fields["error"], fields["error_message"] = _error(data, fields["error_message"])
     _apply_data(fields, data, at)
     if type_ in RELATING:
-        _relate(fields, data)
+        _set_lineage(fields, data)
 
 
-def _relate(fields: dict[str, Any], data: Data) -> None:
-    """Notes what the event says of the jobs that its job belongs to."""
+def _set_lineage(fields: dict[str, Any], data: Data) -> None:
+    """Sets the parents, root and trigger that the event names."""
     values = data.__dict__
     if values["parents"] is values["root"] is values["triggered_by"] is None:
         return  # Most events contain none of them.
@@ -187,13 +187,13 @@ def _apply_data(fields: dict[str, Any], data: Data, at: datetime) -> None:
         case r.RunStarted() | r.EvaluationCreated() | r.RunFailed() if _has_runs(fields):
             fields["output"] = fold_run(fields["output"], data)
         case e.Retried() | e.Started() | e.Queued() | e.Preparing():
-            _begin(fields, data)
+            _set_attempt(fields, data)
         case e.Deleted():
             fields["delete_time"] = at
 
 
-def _begin(fields: dict[str, Any], data: Beginning) -> None:
-    """Notes the attempts that begin with the event, and the run id of the current one."""
+def _set_attempt(fields: dict[str, Any], data: Beginning) -> None:
+    """Counts the attempts that begin with the event, and stores the run id of the current one."""
     if data.attempts_begun:
         fields["attempt"] += data.attempts_begun
         fields["output"] = _runs_kept(fields) or None

@@ -27,44 +27,46 @@ class Shortener:
     def __init__(self, mender: Mender) -> None:
         self._mender = mender
 
-    def fit(self, value: Any, room: int, path: str = "") -> Any:
+    def fit(self, value: Any, max_bytes: int, path: str = "") -> Any:
         """Returns the value in at most that many bytes of canonical JSON, as far as possible."""
-        if size(value) <= room:
+        if size(value) <= max_bytes:
             return value
         match value:
             case str():
                 self._mender.mark(path, truncated=whole(value))
-                return _cut(value, room)
+                return _cut(value, max_bytes)
             case {"@personal": inner} if len(value) == 1:
-                return self._personal(inner, room, path)
+                return self._personal(inner, max_bytes, path)
             case dict():
-                return self._object(value, room, path)
+                return self._object(value, max_bytes, path)
             case list():
-                return self._list(value, room, path)
+                return self._list(value, max_bytes, path)
         return value
 
-    def _personal(self, inner: Any, room: int, path: str) -> JsonObject:
+    def _personal(self, inner: Any, max_bytes: int, path: str) -> JsonObject:
         """Keeps encrypted values whole; the digest of the other parts is left out."""
         match inner:
             case {"subject": subject, "value": value}:
                 shortener = Shortener(Mender())
                 self._mender.mark(path, truncated=True)
-                cut = shortener.fit(value, max(MIN_MEMBER_BYTES, room - size(subject) - 50), path)
+                cut = shortener.fit(
+                    value, max(MIN_MEMBER_BYTES, max_bytes - size(subject) - 50), path
+                )
                 inner = {"subject": subject, "value": cut}
         return {PERSONAL: inner}
 
-    def _object(self, value: JsonObject, room: int, path: str) -> JsonObject:
+    def _object(self, value: JsonObject, max_bytes: int, path: str) -> JsonObject:
         named = [(self._key(key, path), key) for key in value]
         overheads = [size(name) + 2 for name, _ in named]
-        kept, share = _shares([size(value[key]) for _, key in named], overheads, room)
+        kept, share = _shares([size(value[key]) for _, key in named], overheads, max_bytes)
         self._mark_left_out(value, kept, path)
         return {
             name: self.fit(value[key], share, f"{path}.{name}" if path else name)
             for name, key in named[:kept]
         }
 
-    def _list(self, value: list[Any], room: int, path: str) -> list[Any]:
-        kept, share = _shares([size(item) for item in value], [1] * len(value), room)
+    def _list(self, value: list[Any], max_bytes: int, path: str) -> list[Any]:
+        kept, share = _shares([size(item) for item in value], [1] * len(value), max_bytes)
         self._mark_left_out(value, kept, path)
         return [self.fit(item, share, f"{path}[{n}]") for n, item in enumerate(value[:kept])]
 
@@ -85,11 +87,11 @@ def size(value: Any) -> int:
     return len(orjson.dumps(value) if isinstance(value, str) else canonical.encode_any(value))
 
 
-def _shares(sizes: list[int], overheads: list[int], room: int) -> tuple[int, int]:
+def _shares(sizes: list[int], overheads: list[int], max_bytes: int) -> tuple[int, int]:
     """Returns how many members are kept, from the first, and how many bytes each may have."""
     kept = len(sizes)
     while kept:
-        left = room - 2 - sum(overheads[:kept])
+        left = max_bytes - 2 - sum(overheads[:kept])
         share = _level(sorted(sizes[:kept]), left)
         if share >= min(MIN_MEMBER_BYTES, max(sizes[:kept])):
             return kept, share
@@ -97,28 +99,28 @@ def _shares(sizes: list[int], overheads: list[int], room: int) -> tuple[int, int
     return 0, 0
 
 
-def _level(sizes: list[int], room: int) -> int:
+def _level(sizes: list[int], left: int) -> int:
     """Returns the size to which larger parts are cut so that the sum fits (sizes ascending)."""
     for n, each in enumerate(sizes):
-        share = room // (len(sizes) - n)
+        share = left // (len(sizes) - n)
         if each > share:
             return share
-        room -= each
+        left -= each
     return sizes[-1]
 
 
-def _cut(text: str, room: int) -> str:
+def _cut(text: str, max_bytes: int) -> str:
     """Returns as many characters of the beginning and the end as fit."""
-    return _most(
-        lambda n: text[: n - n // 2] + ELLIPSIS + text[len(text) - n // 2 :], len(text), room
+    return _longest(
+        lambda n: text[: n - n // 2] + ELLIPSIS + text[len(text) - n // 2 :], len(text), max_bytes
     )
 
 
-def _most(make: Callable[[int], str], limit: int, room: int) -> str:
+def _longest(make: Callable[[int], str], limit: int, max_bytes: int) -> str:
     low, high = 0, limit
     while low < high:
         middle = (low + high + 1) // 2
-        if size(make(middle)) <= room:
+        if size(make(middle)) <= max_bytes:
             low = middle
         else:
             high = middle - 1

@@ -61,11 +61,11 @@ class Meter:
 
     def __enter__(self) -> Self:
         self._before = self._client_cpu(), self._server_cpu()
-        self._begin = time.perf_counter()
+        self._started = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds = time.perf_counter() - self._begin
+        self.seconds = time.perf_counter() - self._started
         client, server = self._before
         self.cpu = self._client_cpu() - client
         now = self._server_cpu()

@@ -20,8 +20,8 @@ class LedgerUnavailableError(LedgerError):
         self.reason = " ".join(reason.split())
         self.written = written
         self.lost = lost
-        doubt = "" if written is False else "; whether this was recorded is not known"
-        super().__init__(f"the ledger's server cannot be reached: {self.reason}{doubt}")
+        unknown = "" if written is False else "; whether this was recorded is not known"
+        super().__init__(f"the ledger's server cannot be reached: {self.reason}{unknown}")
 
 
 class QueryTimeoutError(LedgerUnavailableError):

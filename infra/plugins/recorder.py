@@ -114,10 +114,10 @@ class Recorder:
         self._source = source
         self._prefix = f"projects/{project}/jobs/"
         self._open = open_
-        self._begin()
+        self._reset()
         atexit.register(self.close)
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._process = os.getpid()
         self._changed = Condition()
         self._queue: EventQueue | None = None
@@ -200,7 +200,7 @@ class Recorder:
         if self._process != os.getpid():
             if self._queue is not None:
                 _OF_PARENTS.append(self._queue)
-            self._begin()
+            self._reset()
         with self._changed:
             if self._queue is None:
                 folder = self._folder or _folder_of_ledger()
@@ -254,7 +254,7 @@ class Recorder:
                 queue, self._queue = self._queue, None
             if queue is not None:
                 queue.close()
-            self._begin()
+            self._reset()
 
     def _serve(self) -> None:
         while not self._closing:

@@ -151,10 +151,10 @@ def new_run(
         parse_labels(labels),
         dict(spec),
     )
-    return Run(store, heartbeats, record, heartbeat_seconds, _lineage_beside(spec))
+    return Run(store, heartbeats, record, heartbeat_seconds, _lineage_of(spec))
 
 
-def _lineage_beside(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _lineage_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the facts of a run within another one: its parent and root, unless the spec names them."""
     outer = _CURRENT.get()
     if outer is None:

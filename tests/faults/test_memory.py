@@ -56,7 +56,7 @@ def test_small_jobs_that_are_written_again_and_again_stay(monkeypatch: pytest.Mo
     cache = JobCache()
     for version in range(2_000):
         job = Job(name="projects/p/jobs/one", version=version, output={"x": "y" * KILOBYTE})
-        cache.keep([job], None, 2 * KILOBYTE)
+        cache.store([job], None, 2 * KILOBYTE)
         assert cache.find(job.name) is job
 
 

@@ -354,7 +354,7 @@ def test_a_body_that_is_too_deep_is_refused(field: str, levels: int) -> None:
     for _ in range(levels):
         body = {"every_field": body} if field == "everyField" else [body]
     whole = {"anyField": {"@type": "t/T", "a": body}} if field == "anyField" else {field: body}
-    assert "nested more deeply" in refusal(EVERY, "Every", whole)[1]
+    assert "messages deep, and Google" in refusal(EVERY, "Every", whole)[1]
 
 
 # Whatever is said

@@ -76,10 +76,12 @@ def check_grants(connection: Connection, ledger: str) -> Check:
 
 def check_clock(connection: Connection) -> Check:
     """How far the server's clock is from this machine's."""
-    skew, doubt = min((_skew(connection) for _ in range(3)), key=lambda measured: measured[1])
+    skew, uncertainty = min((_skew(connection) for _ in range(3)), key=lambda measured: measured[1])
     side = "ahead of" if skew > 0 else "behind"
-    detail = f"the server's clock is {abs(skew):.3f} s {side} this machine's (+-{doubt:.3f} s)"
-    if abs(skew) - doubt > MAX_SKEW_SECONDS:
+    detail = (
+        f"the server's clock is {abs(skew):.3f} s {side} this machine's (+-{uncertainty:.3f} s)"
+    )
+    if abs(skew) - uncertainty > MAX_SKEW_SECONDS:
         return problem("clock", detail, "set both clocks by NTP; times of events come from both")
     return ok("clock", detail)
 

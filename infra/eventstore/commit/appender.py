@@ -46,7 +46,7 @@ class Appender:
         self._check(self._pg.prepare(b"append", APPEND))
         self.may_copy = connection.execute(MAY_COPY).fetchone() == (True,)
         """Whether this role may write rows itself; others only call `append`."""
-        self.in_doubt = False
+        self.outcome_unknown = False
         """Whether something was sent that the server has not answered for."""
 
     @property
@@ -60,11 +60,11 @@ class Appender:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it, or nothing; in doubt if the connection breaks at its commit."""
+        """All of it, or nothing; if the connection breaks at its commit, the outcome is unknown."""
         with self.connection.transaction():
-            self.in_doubt = False
+            self.outcome_unknown = False
             yield
-        self.in_doubt = False
+        self.outcome_unknown = False
 
     def lock(self) -> None:
         """Keeps other writers out until the transaction ends."""
@@ -74,7 +74,7 @@ class Appender:
     def locked(self, names: Sequence[str]) -> Iterator[dict[str, Job]]:
         """A transaction that keeps other writers out; yields each of these jobs as it is then."""
         cursor = psycopg.ClientCursor(self.connection)
-        self.in_doubt = False
+        self.outcome_unknown = False
         try:
             cursor.execute(BEGIN_LOCKED, (list(names),))
             while cursor.nextset():
@@ -85,7 +85,7 @@ class Appender:
             if not self.broken:
                 self._pg.exec_(b"ROLLBACK")
             raise
-        self.in_doubt = False
+        self.outcome_unknown = False
 
     def load(self, names: Sequence[str]) -> dict[str, Job]:
         """Each of these jobs as it is; one that does not exist at version 0."""
@@ -144,10 +144,10 @@ class Appender:
             psycopg.Error: UniqueViolation or SerializationFailure if another writer was first.
         """
         parameters = append_parameters(rows, request_ids, changes)
-        self.in_doubt = True
+        self.outcome_unknown = True
         # Straight to libpq: psycopg's cursor costs as much again as the round trip.
         result = self._check(self._pg.exec_prepared(b"append", parameters))  # type: ignore[arg-type] # None is NULL
-        self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
+        self.outcome_unknown = self._pg.transaction_status != pq.TransactionStatus.IDLE
         return placed_of(result, len(rows))
 
     def advance(self, count: int) -> Placed:
@@ -155,12 +155,12 @@ class Appender:
         row = self.connection.execute(ADVANCE_HEAD, (count, time.time())).fetchone()
         if row is None:
             raise ClockError("the server's clock is more than a day ahead of this machine's")
-        self.in_doubt = True
+        self.outcome_unknown = True
         return Placed(row[0] - count + 1, row[1])
 
     def _check(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
         if result.status not in OK and not self.broken:
-            self.in_doubt = False
+            self.outcome_unknown = False
         return checked(self._pg, result)
 
 

@@ -27,7 +27,7 @@ class AsyncAppender:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self._pg = connection.pgconn
-        self.in_doubt = False
+        self.outcome_unknown = False
         """Whether something was sent that the server has not answered for."""
 
     @classmethod
@@ -60,14 +60,14 @@ class AsyncAppender:
     ) -> None:
         """Begins what Appender.append does; `placed` ends it."""
         parameters = append_parameters(rows, request_ids, changes)
-        self.in_doubt = True
+        self.outcome_unknown = True
         self._pg.send_query_prepared(b"append", parameters)
         self._pg.flush()
 
     async def placed(self, count: int) -> Placed:
         """Where the rows that were sent, so many, were written; raises what Appender.append does."""
         result = await self._result()
-        self.in_doubt = self._pg.transaction_status != pq.TransactionStatus.IDLE
+        self.outcome_unknown = self._pg.transaction_status != pq.TransactionStatus.IDLE
         return placed_of(result, count)
 
     async def _rows(self, statement: bytes, values: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -79,5 +79,5 @@ class AsyncAppender:
         try:
             return checked(self._pg, results[-1])
         except psycopg.Error:
-            self.in_doubt = self.in_doubt and self.broken
+            self.outcome_unknown = self.outcome_unknown and self.broken
             raise

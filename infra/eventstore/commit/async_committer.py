@@ -1,8 +1,8 @@
 """The group commit for the tasks of one asyncio loop.
 
 While a batch is on its way, the callers of the one before are answered, and the next one gathers
-and is decided: the loop and the server work at the same time. The common path runs on the loop; whatever goes
-wrong is settled by the careful path of `Committer`, in a thread.
+and is decided: the loop and the server work at the same time. The common path runs on the loop. If
+anything fails, `Committer` commits the writes again, in a thread.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from jobledger.infra.postgres.ending import CONNECTIONS
 class AsyncCommitter:
     """Commits for all tasks of the loop it is first used on."""
 
-    def __init__(self, info: str, careful: Committer) -> None:
-        """`info` is the connection string, and `careful` settles what the common path cannot."""
+    def __init__(self, info: str, fallback: Committer) -> None:
+        """`info` is the connection string, and `fallback` commits what the common path cannot."""
         self.cache = JobCache()
         self._gathering = Gathering()
         self._info = info
-        self._careful = careful
-        self._thread = ThreadPoolExecutor(1, "jobledger-careful")
+        self._fallback = fallback
+        self._thread = ThreadPoolExecutor(1, "jobledger-fallback")
         self._waiting: deque[_Caller] = deque()
         self._next: list[_Caller] = []
         """The callers of the batch that was decided ahead."""
@@ -90,7 +90,7 @@ class AsyncCommitter:
                 callers = self._next_callers()
                 await self._settle(_writes(callers), ahead)
                 self._gathering.expect(len(callers) + len(self._next) + len(self._waiting))
-                self._careful.written()
+                self._fallback.written()
                 self._settled.extend(callers)
                 if not (self._waiting or self._next):
                     # All callers waited for one commit. Half of them are answered, and may write
@@ -134,13 +134,13 @@ class AsyncCommitter:
     async def _settle(self, writes: Sequence[Pending], ahead: Batch | None) -> None:
         """Settles all of them; never raises. `ahead` is a batch of the first of them, decided already."""
         if alone := [write for write in writes if write.alone]:
-            await self._settle_carefully(alone, doubt=False)
+            await self._fall_back(alone, may_be_written=False)
         together = [write for write in writes if not write.alone]
         for start in range(0, len(together), MAX_BATCH_WRITES):
             waiting: Sequence[Pending] = together[start : start + MAX_BATCH_WRITES]
             batch, ahead = ahead or Batch(self.cache), None
-            if self._careful.contention.among(waiting):
-                await self._settle_carefully(waiting, doubt=False)
+            if self._fallback.contention.among(waiting):
+                await self._fall_back(waiting, may_be_written=False)
                 continue
             try:
                 while waiting:
@@ -148,8 +148,8 @@ class AsyncCommitter:
                     waiting = await self._commit_together(batch)
                     batch = Batch(self.cache)
             except Exception:
-                doubt = self._appender is not None and self._appender.in_doubt
-                await self._settle_carefully(waiting, doubt=doubt)
+                may_be_written = self._appender is not None and self._appender.outcome_unknown
+                await self._fall_back(waiting, may_be_written=may_be_written)
 
     async def _commit_together(self, batch: Batch) -> Sequence[Pending]:
         """Commits a batch; returns the writes that have to be decided again."""
@@ -166,10 +166,10 @@ class AsyncCommitter:
             await self._work_meanwhile(batch)
             placed = await appender.placed(len(rows))
             self._gathering.note(placed, len(rows))
-        self.cache.keep(batch.jobs.values(), placed, batch.added_bytes)
+        self.cache.store(batch.jobs.values(), placed, batch.added_bytes)
         batch.settle(placed)
         for write in batch.retry_alone:
-            self.cache.forget(write.names)
+            self.cache.evict(write.names)
         return batch.retry_alone
 
     async def _work_meanwhile(self, sent: Batch) -> None:
@@ -199,20 +199,20 @@ class AsyncCommitter:
             len(batch.writes) > MAX_BATCH_WRITES
             or batch.unknown_requests
             or batch.unknown_jobs
-            or self._careful.contention.among(batch.writes)
+            or self._fallback.contention.among(batch.writes)
             or any(
                 write.alone or write.touches or not sent.jobs.keys().isdisjoint(write.names)
                 for write in batch.writes
             )
         )
 
-    async def _settle_carefully(self, writes: Sequence[Pending], *, doubt: bool) -> None:
+    async def _fall_back(self, writes: Sequence[Pending], *, may_be_written: bool) -> None:
         self._answer(len(self._settled))
         loop = asyncio.get_running_loop()
-        settle = partial(self._careful.commit_carefully, writes, doubt=doubt)
+        settle = partial(self._fallback.recommit, writes, may_be_written=may_be_written)
         await loop.run_in_executor(self._thread, settle)
         for write in writes:
-            self.cache.forget([*write.names, *write.touches])
+            self.cache.evict([*write.names, *write.touches])
 
     async def _connected(self) -> AsyncAppender:
         """The connection to write on, made anew if it broke."""

@@ -21,7 +21,7 @@ MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
 """Encoded events in one commit; a write that comes when there are so many waits for the next."""
 MAX_CACHED_JOBS: Final = 10_000
 MAX_CACHED_BYTES: Final = 64 * 1024 * 1024
-"""Memory that remembered jobs take, about."""
+"""Memory that cached jobs take, about."""
 
 
 def refuse_closed(writes: Iterable[Pending]) -> None:
@@ -49,8 +49,8 @@ class JobCache:
         self._bytes = 0
         """What the jobs take at most."""
 
-    def keep(self, jobs: Iterable[Job], placed: Placed | None, added: int | None = None) -> None:
-        """Remembers them, as they are once they were written; the oldest are forgotten.
+    def store(self, jobs: Iterable[Job], placed: Placed | None, added: int | None = None) -> None:
+        """Stores jobs as they are once they are written, and evicts the oldest.
 
         `added` is how many bytes they can have gained; without it they are weighed.
         """
@@ -61,25 +61,25 @@ class JobCache:
         self._bytes += added or 0
         if len(self._jobs) > MAX_CACHED_JOBS:
             # Many at once: to find the first key of a dict that lost its first keys takes long.
-            self._forget_oldest(len(self._jobs) - MAX_CACHED_JOBS * 3 // 4)
+            self._evict_oldest(len(self._jobs) - MAX_CACHED_JOBS * 3 // 4)
         if self._bytes > MAX_CACHED_BYTES:
             self._shrink()
 
-    def _forget_oldest(self, count: int) -> None:
+    def _evict_oldest(self, count: int) -> None:
         for name in list(islice(self._jobs, count)):
             del self._jobs[name]
 
     def _shrink(self) -> None:
-        """Weighs all jobs, and forgets the oldest until they take three quarters of what they may."""
+        """Weighs all jobs, and evicts the oldest until they take three quarters of the limit."""
         weights = list(map(weight_of_job, self._jobs.values()))
         self._bytes, oldest = sum(weights), 0
         while self._bytes > MAX_CACHED_BYTES * 3 // 4:
             self._bytes -= weights[oldest]
             oldest += 1
-        self._forget_oldest(oldest)
+        self._evict_oldest(oldest)
 
-    def forget(self, names: Iterable[str]) -> None:
-        """Lets them be read anew."""
+    def evict(self, names: Iterable[str]) -> None:
+        """Removes jobs, so that they are read again."""
         for name in names:
             self._jobs.pop(name, None)
 
@@ -142,9 +142,9 @@ class Batch:
         self._decided = len(self.writes)
         self.rows.extend(row for write in self._granted[granted:] for row in write.rows)
         if self._refused:
-            self._sort_out(read)
+            self._split_refusals(read)
 
-    def _sort_out(self, read: Mapping[str, Job]) -> None:
+    def _split_refusals(self, read: Mapping[str, Job]) -> None:
         """Keeps the refusals on jobs that are up to date, and lets the others be decided again."""
         # A job is up to date if it was read just now, or is about to be written.
         current = set(read).union(*(write.names for write in self._granted))

@@ -3,8 +3,8 @@
 The common path is one round trip: `append` locks the head, writes the batch with the job rows it
 makes, and commits. If another process wrote to one of the jobs, the batch is decided again under
 the head's lock, on jobs read there; for the next second, batches with such a job begin with that.
-If anything else goes wrong (the connection broke, one caller's data is refused), each write of the
-batch takes the careful path by itself: the same, after finding out whether it was written already.
+If anything else fails (the connection broke, one caller's data is refused), each write of the batch
+is committed alone, after a check whether it was written already.
 """
 
 from __future__ import annotations
@@ -88,11 +88,11 @@ class Committer:
                 self._refuse_waiting()
             caller.wait()
 
-    def commit_carefully(self, writes: Sequence[Pending], *, doubt: bool) -> None:
-        """Settles writes under the head's lock; `doubt`: they may have been written already."""
+    def recommit(self, writes: Sequence[Pending], *, may_be_written: bool) -> None:
+        """Commits writes under the head's lock; `may_be_written`: an earlier commit may have written them."""
         with self._committing:
-            if doubt or any(write.alone for write in writes):
-                self._commit_each(writes, doubt=doubt)
+            if may_be_written or any(write.alone for write in writes):
+                self._commit_each(writes, may_be_written=may_be_written)
                 return
             while writes:
                 writes = self._commit_again(writes)
@@ -160,7 +160,7 @@ class Committer:
             waiting = writes[start : start + MAX_BATCH_WRITES]
             for write in waiting:
                 if write.alone:
-                    self._commit_carefully(write, doubt=False)
+                    self._commit_alone(write, may_be_written=False)
             waiting = [write for write in waiting if not write.alone]
             while waiting:
                 waiting = self._commit_together(waiting)
@@ -174,7 +174,7 @@ class Committer:
         except (UniqueViolation, SerializationFailure):
             return self._commit_again(writes)
         except Exception:
-            self._commit_each(writes, doubt=self._is_in_doubt())
+            self._commit_each(writes, may_be_written=self._is_outcome_unknown())
             return ()
 
     def _commit(self, writes: Sequence[Pending]) -> Sequence[Pending]:
@@ -190,7 +190,7 @@ class Committer:
     def _commit_locked(self, writes: Sequence[Pending], names: Sequence[str]) -> Sequence[Pending]:
         """Commits a batch while other processes wait, with these jobs as they are then."""
         known = {name: self.cache.find(name) for name in names}
-        self.cache.forget(names)
+        self.cache.evict(names)
         appender = self._connected()
         with appender.locked(names) as read:
             batch = Batch(self.cache)
@@ -208,48 +208,48 @@ class Committer:
         try:
             return self._commit_locked(writes, names_of(writes))
         except Exception:
-            self._commit_each(writes, doubt=self._is_in_doubt())
+            self._commit_each(writes, may_be_written=self._is_outcome_unknown())
             return ()
 
     def _settled(self, batch: Batch, placed: Placed | None) -> Sequence[Pending]:
         """Tells the writes what was written; returns those that have to be decided again."""
         if placed is not None:
             self.gathering.note(placed, len(batch.rows))
-        self.cache.keep(batch.jobs.values(), placed, batch.added_bytes)
+        self.cache.store(batch.jobs.values(), placed, batch.added_bytes)
         batch.settle(placed)
         for write in batch.retry_alone:
-            self.cache.forget(write.names)
+            self.cache.evict(write.names)
         return batch.retry_alone
 
-    def _commit_each(self, writes: Sequence[Pending], *, doubt: bool) -> None:
+    def _commit_each(self, writes: Sequence[Pending], *, may_be_written: bool) -> None:
         for write in writes:
-            self._commit_carefully(write, doubt=doubt)
+            self._commit_alone(write, may_be_written=may_be_written)
 
-    def _commit_carefully(self, write: Pending, *, doubt: bool) -> None:
-        """Settles one write, whatever it takes."""
+    def _commit_alone(self, write: Pending, *, may_be_written: bool) -> None:
+        """Commits one write, again on a new connection each time that it breaks, until the timeout."""
         deadline, pause = write.since + self._reconnect_timeout, FIRST_PAUSE_SECONDS
         while True:
-            self.cache.forget([*write.names, *write.touches])
+            self.cache.evict([*write.names, *write.touches])
             try:
-                self._attempt(write, doubt=doubt)
+                self._attempt(write, may_be_written=may_be_written)
             except Exception as error:
-                doubt = doubt or self._is_in_doubt()
+                may_be_written = may_be_written or self._is_outcome_unknown()
                 if CONNECTIONS.ended or not self._is_lost() or time.monotonic() > deadline:
-                    write.error = _translated(error, written=None if doubt else False)
+                    write.error = _translated(error, written=None if may_be_written else False)
                     return
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 return
 
-    def _attempt(self, write: Pending, *, doubt: bool) -> None:
+    def _attempt(self, write: Pending, *, may_be_written: bool) -> None:
         """One write in a transaction of its own that keeps others out."""
         appender = self._connected()
         jobs = {}
         try:
             with appender.transaction():
                 appender.lock()
-                if doubt and (placed := appender.find(write.rows)):
+                if may_be_written and (placed := appender.find(write.rows)):
                     write.placed = placed
                     return
                 if write.request_key and (used := appender.find_requests([write.request_key])):
@@ -261,7 +261,7 @@ class Committer:
             appender.check_versions(first_versions(write.rows))  # Says which, and what is there.
             raise
         write.placed = placed
-        self.cache.keep(jobs.values(), placed)
+        self.cache.store(jobs.values(), placed)
 
     def _connected(self) -> Appender:
         """The connection to write on, made anew if it broke."""
@@ -271,8 +271,8 @@ class Committer:
             self._appender = Appender(self._connect())
         return self._appender
 
-    def _is_in_doubt(self) -> bool:
-        return self._appender is not None and self._appender.in_doubt
+    def _is_outcome_unknown(self) -> bool:
+        return self._appender is not None and self._appender.outcome_unknown
 
     def _is_lost(self) -> bool:
         return self._appender is None or self._appender.broken

@@ -155,22 +155,22 @@ class _Message:
         """The same by the names that fields have in the proto."""
         return {_snake(name): field for name, field in self._fields.items()}
 
-    def __call__(self, value: Any, room: int) -> JsonObject:
+    def __call__(self, value: Any, depth_left: int) -> JsonObject:
         if not isinstance(value, dict):
             raise Refused(f"must be an object, not {kind_of(value)}")
-        nesting.check_room(room)
+        nesting.check_depth(depth_left)
         fields, key, accepted = self._fields, "", {}
         try:
             for key, item in value.items():
                 name, check = fields.get(key) or self._by_proto_name(key, value)
                 # Null is no value, but in free JSON it is one.
                 if check is not None and (item is not None or check is nesting.anything):
-                    accepted[name] = check(item, room - 1)
+                    accepted[name] = check(item, depth_left - 1)
         except Refused as refused:
             raise refused.under(key) from None
         for group in self._oneofs:
             if len(group & accepted.keys()) > 1:
-                raise _beside(group, accepted)
+                raise _oneof_conflict(group, accepted)
         return accepted
 
     def _by_proto_name(self, key: str, value: JsonObject) -> tuple[str, Check | None]:
@@ -187,17 +187,17 @@ class _LenientMessage(_Message):
 
     _lenient = True
 
-    def __call__(self, value: Any, room: int) -> JsonObject:
+    def __call__(self, value: Any, depth_left: int) -> JsonObject:
         if not isinstance(value, dict):
             raise Refused(f"must be an object, not {kind_of(value)}")
-        nesting.check_room(room)
+        nesting.check_depth(depth_left)
         held: JsonObject = {}
         for key, item in value.items():
             name, check = self._fields.get(key) or self._proto_names.get(key) or (key, None)
             if check is None or name in held or (item is None and check is not nesting.anything):
                 continue
             with suppress(Refused):
-                held[name] = check(item, room - 1)
+                held[name] = check(item, depth_left - 1)
         for group in self._oneofs:
             # The same one whatever the order in which they were given.
             for name in sorted(group & held.keys())[1:]:
@@ -205,7 +205,7 @@ class _LenientMessage(_Message):
         return held
 
 
-def _beside(group: frozenset[str], accepted: JsonObject) -> Refused:
+def _oneof_conflict(group: frozenset[str], accepted: JsonObject) -> Refused:
     first, second, *_ = (name for name in accepted if name in group)
     return Refused(f"is set, and so is {first}; set only one of them").under(second)
 

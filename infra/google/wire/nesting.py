@@ -1,7 +1,7 @@
-"""Lists, maps and free JSON, and how deep they may go.
+"""Lists, maps and free JSON, and how deeply they may be nested.
 
-A check gets the remaining room: how many messages may be within each other, what it
-checks included. Free JSON is made of messages, too, and of more than one would think.
+A check gets `depth_left`: how many messages may be within each other, with the one that it
+checks. Free JSON is made of messages too: a list is two, an object with its entry three.
 """
 
 import re
@@ -11,27 +11,29 @@ from jobledger.domain.values.canonical import MAX_INTEGER
 from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, double, kind_of, string
 
 MAX_DEPTH: Final = 96
-"""Messages within each other. Google's parsers stop at 100, and an answer that shows a job as
-one of a list, or as an operation's, holds it a few levels down."""
+"""Messages within each other. Google's parsers stop at 100, and a response that contains a job in
+a list or in an operation nests it a few levels deeper."""
 
 
-def check_room(room: int) -> None:
-    """Raises Refused if messages are nested too deeply; `room` is how many may still be nested."""
-    if room < 1:
-        raise Refused("is nested more deeply than Google's clients can read")
+def check_depth(depth_left: int) -> None:
+    """Raises Refused if messages are nested too deeply; `depth_left` is how many may still be nested."""
+    if depth_left < 1:
+        raise Refused(
+            f"is nested more than {MAX_DEPTH} messages deep, and Google's clients read 100"
+        )
 
 
 def repeated(check: Check) -> Check:
     """A check of lists whose items pass another check."""
 
-    def check_all(value: Any, room: int) -> list[Any]:
+    def check_all(value: Any, depth_left: int) -> list[Any]:
         if not isinstance(value, list):
             raise Refused(f"must be a list, not {kind_of(value)}")
-        check_room(room)
+        check_depth(depth_left)
         accepted: list[Any] = []
         try:
             for item in value:
-                accepted.append(check(item, room))  # noqa: PERF401  its length says where it ended
+                accepted.append(check(item, depth_left))  # noqa: PERF401  its length says where it ended
         except Refused as refused:
             raise refused.under(len(accepted)) from None
         return accepted
@@ -42,14 +44,14 @@ def repeated(check: Check) -> Check:
 def mapping(check: Check) -> Check:
     """A check of maps whose values pass another check; an entry counts as a nested message."""
 
-    def check_all(value: Any, room: int) -> dict[str, Any]:
+    def check_all(value: Any, depth_left: int) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise Refused(f"must be an object, not {kind_of(value)}")
-        check_room(room)
+        check_depth(depth_left)
         key, accepted = "", {}
         try:
             for key, item in value.items():
-                accepted[string(key, 0)] = check(item, room - 1)
+                accepted[string(key, 0)] = check(item, depth_left - 1)
         except Refused as refused:
             raise refused.under(key) from None
         return accepted
@@ -57,22 +59,22 @@ def mapping(check: Check) -> Check:
     return check_all
 
 
-def anything(value: Any, room: int) -> Any:
+def anything(value: Any, depth_left: int) -> Any:
     """Any JSON: messages within messages, of which a list is two, and an object with its entry three."""
-    check_room(room)
+    check_depth(depth_left)
     match value:
         case None | bool():
             return value
         case str():
-            return string(value, room)
+            return string(value, depth_left)
         case int():
             return _exact(value)
         case float():
-            return SCALARS["double"](value, room)
+            return SCALARS["double"](value, depth_left)
         case list():
-            return _list(value, room - 2)
+            return _list(value, depth_left - 2)
         case _:
-            return _object(value, room - 2)
+            return _object(value, depth_left - 2)
 
 
 def _exact(value: int) -> int | float:
@@ -85,9 +87,9 @@ def _exact(value: int) -> int | float:
     return as_double
 
 
-def typed(value: Any, room: int) -> dict[str, Any]:
+def typed(value: Any, depth_left: int) -> dict[str, Any]:
     """An Any: some message, and the URL of its type."""
-    accepted: dict[str, Any] = _object(value, room)
+    accepted: dict[str, Any] = _object(value, depth_left)
     url = accepted.get("@type")
     if not isinstance(url, str) or not re.fullmatch(r".*/[^/]+", url):
         raise Refused('must say what it is as "@type": "type.googleapis.com/…"')

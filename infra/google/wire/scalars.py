@@ -1,6 +1,6 @@
 """What proto3 JSON lets a scalar be: each check returns the value in its one normal form, or refuses it.
 
-A check gets the remaining room for nested messages; scalars need none.
+A check gets `depth_left`, how many messages may still be nested; scalars do not use it.
 """
 
 from __future__ import annotations
@@ -154,9 +154,9 @@ def double(value: int) -> float:
         raise Refused("is larger than a double may be") from None
 
 
-def octets(value: Any, room: int) -> str:
+def octets(value: Any, depth_left: int) -> str:
     """Bytes in base64 of either alphabet, padded or not; padded, of the standard one, afterwards."""
-    text = string(value, room)
+    text = string(value, depth_left)
     bare = text.rstrip("=")
     padded = bare + "=" * (-len(bare) % 4)
     if not _BASE64.fullmatch(text) or len(bare) % 4 == 1 or text not in (bare, padded):

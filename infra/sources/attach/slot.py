@@ -115,12 +115,12 @@ class Slot:
             closing(psycopg.connect(self._dsn, autocommit=True, replication="database")) as making,
             self._connection() as reading,
         ):
-            lsn, snapshot = self._begin(making)
+            lsn, snapshot = self._create(making)
             reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             reading.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(Literal(snapshot)))
             yield Snapshot(lsn, _rows(reading, tables, queries))
 
-    def _begin(self, connection: psycopg.Connection[Any]) -> tuple[str, str]:
+    def _create(self, connection: psycopg.Connection[Any]) -> tuple[str, str]:
         statement = SQL("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT")
         text = statement.format(Identifier(self.name)).as_string(connection)
         result = connection.pgconn.exec_(text.encode())
