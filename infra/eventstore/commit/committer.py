@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Final
@@ -27,6 +26,7 @@ from jobledger.infra.eventstore.commit.batch import (
     encoded_bytes,
     refuse_closed,
 )
+from jobledger.infra.eventstore.commit.callers import Caller, wake
 from jobledger.infra.eventstore.commit.contention import Contention, names_of
 from jobledger.infra.eventstore.commit.gathering import Gathering
 from jobledger.infra.eventstore.commit.pending import Pending, first_versions
@@ -59,7 +59,7 @@ class Committer:
         self.written = written
         self._connect = connect
         self._reconnect_timeout = reconnect_timeout
-        self._queue: SimpleQueue[_Caller | None] = SimpleQueue()
+        self._queue: SimpleQueue[Caller | None] = SimpleQueue()
         self._committing = Lock()
         # Who holds `_committing` owns the appender and may change the cache.
         self._appender: Appender | None = None
@@ -80,7 +80,7 @@ class Committer:
             finally:
                 self._committing.release()
         else:
-            caller = _Caller(writes)
+            caller = Caller(writes)
             self._queue.put(caller)
             if self._thread is None:
                 self._start()
@@ -136,7 +136,7 @@ class Committer:
                     refuse_closed(caller.writes)
                     caller.wake()
 
-    def _with_waiting(self, caller: _Caller) -> list[_Caller]:
+    def _with_waiting(self, caller: Caller) -> list[Caller]:
         """The caller and those that wait behind it."""
         callers, size = [caller], len(caller.writes)
         weight = encoded_bytes(caller.writes)
@@ -276,51 +276,6 @@ class Committer:
 
     def _is_lost(self) -> bool:
         return self._appender is None or self._appender.broken
-
-
-class _Caller:
-    """A thread that waits until its writes are settled, and then wakes the next one.
-
-    Woken all at once, threads would fight over the interpreter's lock, and the committer with
-    them: a third of the speed at 64 callers.
-    """
-
-    __slots__ = ("_lock", "following", "writes")
-
-    def __init__(self, writes: Sequence[Pending]) -> None:
-        self.writes = writes
-        self.following: _Caller | None = None
-        self._lock = Lock()
-        self._lock.acquire()
-
-    def wait(self) -> None:
-        """Blocks until it is woken."""
-        try:
-            self._lock.acquire()
-        except BaseException:
-            # Interrupted, but others wait behind it: a thread takes its place in the line.
-            Thread(target=self._wait_instead, daemon=True).start()
-            raise
-        self._wake_following()
-
-    def wake(self) -> None:
-        """Lets it go on."""
-        self._lock.release()
-
-    def _wait_instead(self) -> None:
-        self._lock.acquire()
-        self._wake_following()
-
-    def _wake_following(self) -> None:
-        if self.following is not None:
-            self.following.wake()
-
-
-def wake(callers: Sequence[_Caller]) -> None:
-    """Wakes the first, which wakes the second, and so on."""
-    for caller, following in pairwise(callers):
-        caller.following = following
-    callers[0].wake()
 
 
 def _appended(appender: Appender, batch: Batch) -> Placed | None:
