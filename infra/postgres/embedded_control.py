@@ -84,7 +84,9 @@ def stop_unused(data: Path) -> None:
     import_wheel()
     from jobledger.infra.postgres.private_server import stop_command
 
-    with suppress(LedgerError):  # It was stopped already.
+    with suppress(
+        LedgerError, FileNotFoundError
+    ):  # It was stopped, or its folder deleted, already.
         _run_as_owner(stop_command(data), data)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from jobledger.infra.errors import ServerInUseError
-from jobledger.infra.postgres.embedded_control import find_running, stop_running
+from jobledger.infra.postgres.embedded_control import find_running, stop_running, stop_unused
 from jobledger.infra.postgres.embedded_wheel import data_folder
 from jobledger.infra.postgres.server_users import ServerUsers, is_used
 
@@ -159,3 +159,7 @@ def test_the_last_user_is_known_by_the_lock(tmp_path: Path) -> None:
     assert second.is_last()
     second.leave()
     assert not is_used(data)
+
+
+def test_a_server_whose_folder_was_deleted_is_not_stopped(tmp_path: Path) -> None:
+    stop_unused(tmp_path / "gone")
