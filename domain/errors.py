@@ -22,12 +22,23 @@ an HTTP status.
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from jobledger.domain.values.nearest import nearest
 
 
 class LedgerError(Exception):
     """Any error that the ledger raises on purpose; catch it to catch all of them."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets it be pickled, as when another process raises it: its arguments are not those of its class."""
+        return _unpickled, (type(self), self.args), self.__dict__
+
+
+def _unpickled(error: type[LedgerError], args: tuple[Any, ...]) -> LedgerError:
+    made = error.__new__(error)
+    made.args = args
+    return made
 
 
 class InvalidFieldError(LedgerError):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jobledger.moved import MovedModules
 
 if TYPE_CHECKING:
+    from jobledger.domain.errors import BeyondEndError as BeyondEndError
     from jobledger.domain.errors import DataTooLargeError as DataTooLargeError
     from jobledger.domain.errors import EtagMismatchError as EtagMismatchError
     from jobledger.domain.errors import IllegalTransitionError as IllegalTransitionError
@@ -111,7 +112,7 @@ if TYPE_CHECKING:
     from jobledger.infra.transfer.selection import Selection as Selection
 
 _MODULES = {
-    "jobledger.domain.errors": "DataTooLargeError EtagMismatchError IllegalTransitionError InvalidFieldError JobExistsError JobNotFoundError LedgerError NotSamplingError RequestReusedError UnknownEventTypeError VersionConflictError",
+    "jobledger.domain.errors": "BeyondEndError DataTooLargeError EtagMismatchError IllegalTransitionError InvalidFieldError JobExistsError JobNotFoundError LedgerError NotSamplingError RequestReusedError UnknownEventTypeError VersionConflictError",
     "jobledger.domain.events": "Event",
     "jobledger.domain.job": "Job",
     "jobledger.domain.values.moments": "Clock Moment",
