@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import TERMINAL, JobState
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, json_type
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
@@ -195,7 +195,9 @@ def _lines(file: Path) -> Iterator[tuple[int, Any]]:
         elif "end" in line:
             ended = line.get("events") == events
         elif ended or not isinstance(line.get("position"), int):
-            raise InputError(str(file), number, "is not an event of an exported history")
+            raise InputError(
+                str(file), number, "is not an event of an exported history (--format jsonl)"
+            )
         else:
             events += 1
             yield number, line
@@ -209,7 +211,7 @@ def _object(file: Path, number: int, text: bytes) -> JsonObject:
     except orjson.JSONDecodeError as error:
         raise InputError(str(file), number, f"is not JSON: {error}") from None
     if not isinstance(line, dict):
-        raise InputError(str(file), number, "is not a JSON object")
+        raise InputError(str(file), number, f"must be a JSON object, not {json_type(line)}")
     return line
 
 

@@ -175,7 +175,7 @@ def holds(reader: Reader, name: str | None = None, *, position: int | None = Non
         [('projects/demo/jobs/a', True)]
     """
     if name is None and position is not None:
-        raise InvalidFieldError("position", "needs the name of a job")
+        raise InvalidFieldError("position", f"{position} needs the name of its job")
     names = None if name is None else [parse_name(name)]
     with translated(), reader.pool.connection() as connection:
         return sorted(read_holds(connection, names, position))
@@ -264,4 +264,6 @@ class _Release(_HoldWrite):
 
     def check(self, found: list[Hold]) -> None:
         if not found:
-            raise InvalidFieldError("name", f"{self._name} is not {self._kind.title}")
+            raise InvalidFieldError(
+                "name", f"{self._name} is not {self._kind.title}, so there is nothing to release"
+            )

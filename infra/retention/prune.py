@@ -82,8 +82,10 @@ def prune(
         ForkedError: The log does not extend the last signed checkpoint.
         OwnerNeededError: The database user may not delete events.
     """
-    if before.tzinfo is None or before > datetime.now(UTC):
-        raise InvalidFieldError("before", f"{before} is in the future, or has no time zone")
+    if before.tzinfo is None:
+        raise InvalidFieldError("before", f"{before} has no time zone; give one, such as UTC")
+    if before > (now := datetime.now(UTC)):
+        raise InvalidFieldError("before", f"{before} is in the future: it is {now} now")
     prepare(store, log)
     with Source(store.reader, before) as source:
         held = source.leave_held()
