@@ -102,10 +102,11 @@ def hold(
         JobNotFoundError: There is no such job.
         RequestReusedError: The request id was used for another hold, or to release the job.
         OwnerNeededError: The database user does not own the ledger's tables.
+        LedgerUnavailableError: The server cannot be reached.
 
     Examples:
         >>> _ = ledger.create("projects/demo/jobs/a")
-        >>> ledger.hold("projects/demo/jobs/a", "case 4711", actor="legal")
+        >>> ledger.hold("projects/demo/jobs/a", "case 4711")
         2
         >>> [each.reason for each in ledger.holds()]
         ['case 4711']
@@ -141,6 +142,7 @@ def release(
         JobNotFoundError: There is no such job.
         RequestReusedError: The request id was used for another release, or to hold the job.
         OwnerNeededError: The database user does not own the ledger's tables.
+        LedgerUnavailableError: The server cannot be reached.
 
     Examples:
         >>> _ = ledger.create("projects/demo/jobs/a")
