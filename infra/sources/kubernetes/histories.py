@@ -10,7 +10,7 @@
 | a Warning event, a condition of Kueue's Workload | Commented, with its reason |
 | deletion of what had not ended | Cancelled; of a Pod: Failed |
 
-An object tells its state, not what changed: what is recorded already adds nothing.
+An object has its state, not what changed; what is recorded already adds nothing.
 """
 
 from __future__ import annotations
