@@ -1,7 +1,7 @@
 """Reports of other systems, which come more than once and in any order.
 
 A system that knows nothing of the ledger reports what it sees: that a run started, is running,
-and ended. `observe` records the first of such reports as it is. One that tells nothing new of the
+and ended. `observe` records the first of such reports as it is. One with nothing new of the
 run is kept as a comment, so that the history stays right and nothing that was reported is lost.
 """
 

@@ -4,7 +4,7 @@ A report is late if it occurred before events that are recorded already took eff
 it happened if the lifecycle table allows it after the events before that place, and allows the
 recorded events after it. A report that names its attempt fits within that attempt only. A report
 that enters a state, and is allowed in the order in which it was recorded, keeps that order: the
-times of two reporters do not tell which of their events came first. Such a report is placed only
+times of two reporters do not determine which of their events came first. Such a report is placed only
 before events that leave the state as it is.
 
 What a command changes is there at once, so it is dated back only before events that change other

@@ -261,7 +261,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     origins = in_thread(Ledger.origins)
     export_origin = in_thread(Ledger.export_origin)
 
-    # Prove and forget.
+    # Prove and erase.
     checkpoint = in_thread(Ledger.checkpoint)
     receipt = in_thread(Ledger.receipt)
     erase = in_thread(Ledger.erase)

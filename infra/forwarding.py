@@ -49,7 +49,8 @@ def of_self(method: Method) -> Method:
     """The method, as help() shows it: `self` replaces the function's first parameter."""
     signature = inspect.signature(method)
     replaced, *rest = signature.parameters.values()
-    method.__doc__ = re.sub(rf"\n +{replaced.name}: .*", "", method.__doc__ or "")
+    documentation = re.sub(rf"\n +{replaced.name}: .*", "", method.__doc__ or "")
+    method.__doc__ = re.sub(r"\n +Args:\n(?=\n)", "", documentation)
     first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     method.__signature__ = signature.replace(parameters=[first, *rest])  # type: ignore[attr-defined] # inspect looks there
     return method

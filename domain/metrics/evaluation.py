@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import project_of
 
@@ -132,10 +132,13 @@ def check_job(spec: JsonObject, at: str = "") -> None:
     `at` is the path of the job in the request.
     """
     if len(spec.get("description", "")) > MAX_DESCRIPTION:
-        _refuse(f"{at}description", f"is longer than {MAX_DESCRIPTION} characters")
+        _refuse(
+            f"{at}description",
+            f"has {len(spec['description'])} characters; the limit is {MAX_DESCRIPTION}",
+        )
     version = spec.get("modelVersion")
     if version and _MODEL_VERSION.fullmatch(version) is None:
-        _refuse(f"{at}modelVersion", "is not projects/P/models/M/versions/V")
+        _refuse(f"{at}modelVersion", f"{shown(version)} is not projects/P/models/M/versions/V")
     config = spec.get(CONFIG) or {}
     at_config = f"{at}{CONFIG}."
     check_numbers(config, at_config)
@@ -148,10 +151,10 @@ def check_job(spec: JsonObject, at: str = "") -> None:
 def check_numbers(config: JsonObject, at: str) -> None:
     """Checks the numbers that are given, of whole configurations and of patches."""
     if config.get("exampleCount", 1) < 1:
-        _refuse(f"{at}exampleCount", "is not a number of at least 1")
+        _refuse(f"{at}exampleCount", f"{config['exampleCount']} is not a number of at least 1")
     sampled = config.get("exampleSamplePercentage", 0)
     if not isinstance(sampled, int | float) or not 0 <= sampled <= 1:
-        _refuse(f"{at}exampleSamplePercentage", "is a fraction, 0 to 1")
+        _refuse(f"{at}exampleSamplePercentage", f"{shown(sampled)} is not a fraction from 0 to 1")
     boxed = (config.get("evaluationConfig") or {}).get("boundingBoxEvaluationOptions") or {}
     alert = config.get("evaluationJobAlertConfig") or {}
     for value, field in (
@@ -162,40 +165,47 @@ def check_numbers(config: JsonObject, at: str) -> None:
         ),
     ):
         if value is not None and (not isinstance(value, int | float) or not 0 <= value <= 1):
-            _refuse(f"{at}{field}", "is not from 0 to 1")
+            _refuse(f"{at}{field}", f"{shown(value)} is not a number from 0 to 1")
     if alert.get("email") and _EMAIL.fullmatch(alert["email"]) is None:
-        _refuse(f"{at}evaluationJobAlertConfig.email", "is not a mail address")
+        _refuse(
+            f"{at}evaluationJobAlertConfig.email", f"{shown(alert['email'])} is not a mail address"
+        )
 
 
 def _check_input(given: JsonObject, at: str) -> None:
     annotation = given.get("annotationType", "")
     if annotation not in ANNOTATIONS:
-        _refuse(f"{at}annotationType", f"is not one of {', '.join(ANNOTATIONS)}")
+        _refuse(
+            f"{at}annotationType", f"{shown(annotation)} is not one of {', '.join(ANNOTATIONS)}"
+        )
     if given.get("dataType") != ANNOTATIONS[annotation]:
-        _refuse(f"{at}dataType", f"is not {ANNOTATIONS[annotation]}, of which {annotation} is")
+        _refuse(
+            f"{at}dataType",
+            f"must be {ANNOTATIONS[annotation]} for {annotation}, not {shown(given.get('dataType'))}",
+        )
     if annotation != BOXES and given.get("classificationMetadata") is None:
         _refuse(f"{at}classificationMetadata", f"is missing, and {annotation} needs it")
     if "gcsSource" in given:
         _refuse(f"{at}gcsSource", "is not allowed: samples go to a bigquerySource")
     uri = (given.get("bigquerySource") or {}).get("inputUri", "")
     if len(uri) > MAX_INPUT_URI or _BIGQUERY.fullmatch(uri) is None:
-        _refuse(f"{at}bigquerySource.inputUri", "is not bq://project/dataset/table")
+        _refuse(f"{at}bigquerySource.inputUri", f"{shown(uri)} is not bq://project/dataset/table")
 
 
 def _check_sampling(config: JsonObject, at: str) -> None:
     for field in ("exampleCount", "exampleSamplePercentage"):
         if field not in config:
-            _refuse(f"{at}{field}", "is missing")
+            _refuse(f"{at}{field}", "is missing; give a number")
     keys = config.get("bigqueryImportKeys") or {}
     if not keys.get("data_json_key") and not keys.get("reference_json_key"):
-        why = "lacks data_json_key, or reference_json_key"
+        why = "lacks data_json_key or reference_json_key; give one of them"
         _refuse(f"{at}bigqueryImportKeys", why)
     needed = ["label_json_key", "label_score_json_key"]
     if config["inputConfig"]["annotationType"] == BOXES:
         needed.append("bounding_box_json_key")
     for key in needed:
         if not keys.get(key):
-            _refuse(f"{at}bigqueryImportKeys", f"lacks {key}")
+            _refuse(f"{at}bigqueryImportKeys", f"lacks {key}, and needs {', '.join(needed)}")
 
 
 def _check_people(spec: JsonObject, config: JsonObject, at: str) -> None:
@@ -212,34 +222,46 @@ def _check_people(spec: JsonObject, config: JsonObject, at: str) -> None:
         if value.get("annotationSpecSet", spec.get("annotationSpecSet")) != spec.get(
             "annotationSpecSet"
         ):
-            _refuse(f"{at}{field}.annotationSpecSet", "is not the job's own annotationSpecSet")
+            _refuse(f"{at}{field}.annotationSpecSet", "must be the job's own annotationSpecSet")
         if (
             value
             and field != "boundingPolyConfig"
             and value.get("allowMultiLabel", False) != several
         ):
-            _refuse(f"{at}{field}.allowMultiLabel", "is not classificationMetadata.isMultiLabel")
+            _refuse(
+                f"{at}{field}.allowMultiLabel",
+                f"must be {str(several).lower()}, as classificationMetadata.isMultiLabel is",
+            )
 
 
 def _check_human(human: JsonObject, data_type: str, at: str) -> None:
     for field in ("instruction", "annotatedDatasetDisplayName"):
         if not human.get(field):
-            _refuse(f"{at}{field}", "is missing")
+            _refuse(f"{at}{field}", "is missing; give a text")
     if len(human["annotatedDatasetDisplayName"]) > MAX_DISPLAY_NAME:
-        _refuse(f"{at}annotatedDatasetDisplayName", f"is longer than {MAX_DISPLAY_NAME} characters")
+        _refuse(
+            f"{at}annotatedDatasetDisplayName",
+            f"is longer than {MAX_DISPLAY_NAME} characters, the limit",
+        )
     if len(human.get("annotatedDatasetDescription", "")) > MAX_ANNOTATED_DESCRIPTION:
-        why = f"is longer than {MAX_ANNOTATED_DESCRIPTION} characters"
+        why = f"is longer than {MAX_ANNOTATED_DESCRIPTION} characters, the limit"
         _refuse(f"{at}annotatedDatasetDescription", why)
     if _LABEL_GROUP.fullmatch(human.get("labelGroup", "")) is None:
-        _refuse(f"{at}labelGroup", "is not up to 128 letters, digits, - and _")
+        _refuse(
+            f"{at}labelGroup",
+            f"{shown(human['labelGroup'])} is not up to 128 letters, digits, - and _",
+        )
     replicas = human.get("replicaCount", 1)
     if data_type == "IMAGE" and replicas not in IMAGE_REPLICAS:
-        _refuse(f"{at}replicaCount", f"{replicas} is not 1, 3 or 5, which images take")
+        _refuse(f"{at}replicaCount", f"{replicas} is not 1, 3 or 5, the numbers for images")
     if not 1 <= replicas <= MAX_REPLICAS:
         _refuse(f"{at}replicaCount", f"{replicas} is not from 1 to {MAX_REPLICAS}")
     seconds = float(str(human.get("questionDuration", "0s")).removesuffix("s") or 0)
     if not 0 <= seconds <= MAX_QUESTION_SECONDS:
-        _refuse(f"{at}questionDuration", f"is not up to {MAX_QUESTION_SECONDS}s")
+        _refuse(
+            f"{at}questionDuration",
+            f"{shown(human['questionDuration'])} is not from 0s to {MAX_QUESTION_SECONDS}s",
+        )
 
 
 def _refuse(field: str, why: str) -> None:

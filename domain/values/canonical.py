@@ -143,9 +143,30 @@ def _object(read: Callable[[bytes | str], Any], data: bytes | str) -> JsonObject
         value = read(data)
     except ValueError as error:
         raise InvalidFieldError("data", f"is not JSON: {error}") from None
+    return object_of("data", value)
+
+
+def object_of(field: str, value: Any) -> JsonObject:
+    """Returns the value if it is a JSON object; raises InvalidFieldError, with the path `field`."""
     if not isinstance(value, dict):
-        raise InvalidFieldError("data", "is not a JSON object")
+        raise InvalidFieldError(field, f"is not a JSON object, but {json_type(value)}")
     return value
+
+
+def json_type(value: Any) -> str:
+    """Returns the type of a JSON value in words, such as `a list`, for an error message."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+    return "an object"
 
 
 def _may_be_large(data: bytes | str) -> bool:

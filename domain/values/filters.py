@@ -138,7 +138,7 @@ def parse_filter(text: str) -> Filter:
         raise InvalidFieldError("filter", f"has {len(text)} characters; the limit is {MAX_LENGTH}")
     if "\0" in text or (not text.isascii() and _has_surrogate(text)):
         raise InvalidFieldError(
-            "filter", "has a NUL character or half a surrogate pair, which no value has"
+            "filter", "has a NUL character or half a surrogate pair, which no value has; remove it"
         )
     if not text.strip():
         return All(())

@@ -205,7 +205,9 @@ class Tokens:
         for token in self.list():
             if token.name == name:
                 return token
-        raise InvalidFieldError("name", f"there is no token {name!r}")
+        raise InvalidFieldError(
+            "name", f"there is no token {name!r}; jobledger token list shows those there are"
+        )
 
     def find(self, secret: str | None, now: datetime) -> Caller:
         """Returns the caller with that secret; raises UnauthenticatedError if the token is invalid."""
@@ -297,7 +299,9 @@ def _parse_project(project: str) -> str:
 
 def _parse_expiry(time: datetime) -> datetime:
     if time.utcoffset() is None:
-        raise InvalidFieldError("expires", f"{time} has no time zone")
+        raise InvalidFieldError("expires", f"{time} has no time zone; give one, such as UTC")
     if time <= datetime.now(UTC):
-        raise InvalidFieldError("expires", f"{time.isoformat()} is in the past")
+        raise InvalidFieldError(
+            "expires", f"{time.isoformat()} is in the past; give a time to come"
+        )
     return time

@@ -163,9 +163,12 @@ def _asked(
     if kind is None:
         raise InvalidFieldError("report", f"unknown report {name!r}; reports: {', '.join(REPORTS)}")
     if bucket is not None and not kind.bucketed:
-        raise InvalidFieldError("bucket", f"{name} has no buckets")
+        having = ", ".join(each for each, one in REPORTS.items() if one.bucketed)
+        raise InvalidFieldError("bucket", f"{name} has no buckets; reports with buckets: {having}")
     if top is not None and (name != "failures" or top < 1):
-        raise InvalidFieldError("top", "is allowed for the report failures only, from 1")
+        raise InvalidFieldError(
+            "top", f"{top} for {name}: it is a number from 1, of the report failures only"
+        )
     parameters = dict(kind.parameters)
     if name == "failures":
         parameters["top"] = top or DEFAULT_MESSAGES

@@ -56,7 +56,7 @@ def parse_bucket(text: str) -> timedelta:
         bucket = timedelta.max
     if bucket > MAX_BUCKET_LENGTH:
         raise InvalidFieldError(
-            "bucket", f"{text!r} is longer than {length_text(MAX_BUCKET_LENGTH)}"
+            "bucket", f"{text!r} is longer than {length_text(MAX_BUCKET_LENGTH)}, the limit"
         )
     return bucket
 
@@ -68,7 +68,9 @@ def parse_instant(field: str, text: str, now: datetime) -> datetime:
     except InvalidFieldError as error:
         raise InvalidFieldError(field, error.why) from None
     if not isinstance(value, AtTime) or value.known is not None:
-        raise InvalidFieldError(field, f"{text!r} is not a time")
+        raise InvalidFieldError(
+            field, f"{text!r} is not a time, such as 2026-12-31 or '2 hours ago'"
+        )
     if value.time > now:
         raise InvalidFieldError(
             field, f"{time_text(value.time)} is in the future: it is {time_text(now)} now"

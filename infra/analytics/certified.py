@@ -19,7 +19,7 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.proof.audit.audit import require_intact
 from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint
 from jobledger.infra.proof.signing.notes import Note, VerifierKey
-from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.proof.signing.signer import require_kept
 from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.upkeep.rehearse import Progress, folded
@@ -80,11 +80,7 @@ def certify(
     question.parsed()
     log.checkpoint()
     with reader.connection() as connection:
-        note = read_kept(connection)
-    if note is None:
-        raise ProofError(
-            "checkpoint", "nothing was signed yet, and the log's key is not on this machine"
-        )
+        note = require_kept(connection)
     now = datetime.now(UTC)
     made = _compute(reader, question, Checkpoint.parse(note.text).size, now, shape, progress)
     return Certified(question, now, note, made)

@@ -61,8 +61,8 @@ verify         | cli.proof.verify:verify             | Verify the ledger: replay
 receipt        | cli.proof.receipts:receipt          | Write a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof).
 verify-receipt | cli.proof.receipts:verify_receipt   | Verify a receipt without a database; exits 1 unless the log signed exactly this event.
 witness        | cli.proof.witness:witness           | Serve a witness, which cosigns checkpoints of logs that only grew (C2SP tlog-witness); needs no database.
-erase          | cli.data.forget:erase               | Erase all personal data of a subject permanently; all proofs stay valid.
-prune          | cli.data.forget:prune               | Export old jobs and delete them from the ledger; the log records that, and proofs stay valid.
+erase          | cli.data.erase_and_prune:erase               | Erase all personal data of a subject permanently; all proofs stay valid.
+prune          | cli.data.erase_and_prune:prune               | Export old jobs and delete them from the ledger; the log records that, and proofs stay valid.
 retention      | cli.data.retention:retention        | List, set, drop and apply rules for how long jobs are kept.
 hold           | cli.data.retention:hold             | Place a legal hold on a job, or pin it: nobody can prune it until that is released.
 release        | cli.data.retention:release          | Release a job's legal hold, or its pin.

@@ -1,7 +1,8 @@
 """The ledger behind `--server`: a client with the parts of a ledger that commands use."""
 
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar, Unpack
+from datetime import datetime
+from typing import Any, NoReturn, TypeVar
 
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
@@ -12,7 +13,7 @@ from jobledger.infra.client import exchanges, parsing
 from jobledger.infra.client.client import EVENTS_PAGE, Client
 from jobledger.infra.client.exchanges import Exchange, Given
 from jobledger.infra.eventstore.feed import Ranges
-from jobledger.infra.eventstore.verbs import About, AboutReport
+from jobledger.infra.eventstore.verbs import About
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.programs.users import user_name
 from jobledger.infra.retention.rules import RetentionRule
@@ -26,9 +27,29 @@ class RemoteLedger(Client):
     def __getattr__(self, name: str) -> NoReturn:
         raise database_needed() if not name.startswith("_") else AttributeError(name)
 
-    def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
-        """As Client.report; the user's name is the token's business."""
-        return super().report(name, data, **_without_user(about))
+    def report(
+        self,
+        name: str,
+        data: Data,
+        *,
+        occurred_time: datetime | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+        attempt: int | None = None,
+        run_id: str | None = None,
+    ) -> Recorded:
+        """As Client.report; the token determines the actor."""
+        _without_user({"actor": actor})
+        return super().report(
+            name,
+            data,
+            occurred_time=occurred_time,
+            request_id=request_id,
+            trace_parent=trace_parent,
+            attempt=attempt,
+            run_id=run_id,
+        )
 
     def _ask(self, name: str, make: Callable[[], JobCommand | Data], about: About) -> Job:
         return super()._ask(name, make, _without_user(about))

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import Any, Self, TypeVar, Unpack
+from datetime import datetime
+from typing import Any, Self, TypeVar
 
 import httpx
 from jobledger.domain.commands import JobCommand
@@ -28,8 +29,9 @@ from jobledger.infra.client.exchanges import Exchange, Given
 from jobledger.infra.client.feed import Decoder
 from jobledger.infra.client.refusals import OK
 from jobledger.infra.client.retrying import Tries, refusal, unavailable
+from jobledger.infra.eventstore.methods.request import About, about_command, about_report
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
+from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.forwarding import documented
 from jobledger.infra.history.tree import Tree
@@ -58,8 +60,8 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         )
         super().__init__(self._ask)
 
+    @documented(Client.close)
     async def close(self) -> None:
-        """Closes its connections."""
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:
@@ -70,22 +72,39 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
 
     # Write.
     @documented(Client.command)
-    async def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
+    async def command(
+        self,
+        name: str,
+        command: JobCommand,
+        *,
+        occurred_time: datetime | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+    ) -> Recorded:
+        about = about_command(occurred_time, None, request_id, trace_parent)
         return await self._exchange(exchanges.write(name, command, about))
 
     @documented(Client.report)
-    async def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
+    async def report(
+        self,
+        name: str,
+        data: Data,
+        *,
+        occurred_time: datetime | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+        attempt: int | None = None,
+        run_id: str | None = None,
+    ) -> Recorded:
+        about = about_report(occurred_time, None, request_id, trace_parent, attempt, run_id)
         return await self._exchange(exchanges.write(name, data, about))
 
     @documented(Client.report_batch)
     async def report_batch(self, reports: Iterable[JsonObject]) -> Results:
         return await self._exchange(exchanges.reports(reports))
 
+    @documented(Client.heartbeat)
     async def heartbeat(self, name: str, run_id: str, seconds: float) -> None:
-        """Sends a heartbeat of a run, with the seconds until the next one; 0 if none follows.
-
-        A run that misses four of them is reported as lost.
-        """
         await self._exchange(exchanges.heartbeat(name, run_id, seconds))
 
     # Decide what is kept.

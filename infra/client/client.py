@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, Self, TypeVar, Unpack
+from datetime import datetime
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 from jobledger.domain.commands import JobCommand
@@ -11,15 +12,22 @@ from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.client import exchanges
+from jobledger.infra.client.documentation import documented_for_server
 from jobledger.infra.client.exchanges import Exchange, Given
 from jobledger.infra.client.feed import Decoder
 from jobledger.infra.client.refusals import OK
 from jobledger.infra.client.retrying import Tries, refusal, unavailable
+from jobledger.infra.eventstore.methods.request import About, about_command, about_report
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.verbs import About, AboutReport, Verbs
+from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.eventstore.writer import Writer
+from jobledger.infra.history.methods import explain
 from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.answers import Counts, Page
+from jobledger.infra.read.reader import Reader
+from jobledger.infra.retention import holds as of_holds
+from jobledger.infra.retention import rules as of_rules
 from jobledger.infra.retention.holds import Hold
 from jobledger.infra.retention.rules import RetentionRule
 
@@ -50,6 +58,13 @@ class Client(Verbs[Job]):
     request without an answer, or with one of 408, 429, 502, 503 and 504, is sent again: writes carry
     a request id, so that none is written twice. The actor is the token's name; `actor` cannot be
     given. A job from a server has no `run_ids` and `effective_time`, and an event no `trace_parent`.
+
+    Examples:
+        >>> from jobledger.client import Client
+        >>> with Client(url) as client:
+        ...     _ = client.create("projects/demo/jobs/a", {"team": "vision"})
+        ...     client.started("projects/demo/jobs/a").state.name
+        'RUNNING'
     """
 
     def __init__(
@@ -61,10 +76,14 @@ class Client(Verbs[Job]):
         timeout_seconds: float = TIMEOUT_SECONDS,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`url` is the server's, such as http://127.0.0.1:8080, and `token` one of `jobledger token create`.
+        """Makes a client; it connects at the first request.
 
-        `retries` is how often a request is sent again, `timeout_seconds` how long each answer is
-        waited for, and `transport` what sends requests in httpx's stead.
+        Args:
+            url: The server's address, such as `http://127.0.0.1:8080`.
+            token: A token that `jobledger token create` made; None for a server without tokens.
+            retries: How often a request is sent again.
+            timeout_seconds: How long to wait for each answer.
+            transport: Sends the requests instead of httpx, for tests and proxies.
         """
         self._retries = retries
         self._http = httpx.Client(
@@ -73,7 +92,11 @@ class Client(Verbs[Job]):
         super().__init__(self._ask)
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Closes its connections; a feed that is being read ends with an error.
+
+        Examples:
+            >>> client.close()
+        """
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -83,60 +106,115 @@ class Client(Verbs[Job]):
         self.close()
 
     # Write.
-    def command(self, name: str, command: JobCommand, **about: Unpack[About]) -> Recorded:
-        """As Ledger.command."""
+    @documented_for_server(Writer.command)
+    def command(
+        self,
+        name: str,
+        command: JobCommand,
+        *,
+        occurred_time: datetime | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+    ) -> Recorded:
+        about = about_command(occurred_time, None, request_id, trace_parent)
         return self._exchange(exchanges.write(name, command, about))
 
-    def report(self, name: str, data: Data, **about: Unpack[AboutReport]) -> Recorded:
-        """As Ledger.report."""
+    @documented_for_server(Writer.report)
+    def report(
+        self,
+        name: str,
+        data: Data,
+        *,
+        occurred_time: datetime | None = None,
+        request_id: str | None = None,
+        trace_parent: str | None = None,
+        attempt: int | None = None,
+        run_id: str | None = None,
+    ) -> Recorded:
+        about = about_report(occurred_time, None, request_id, trace_parent, attempt, run_id)
         return self._exchange(exchanges.write(name, data, about))
 
     def report_batch(self, reports: Iterable[JsonObject]) -> Results:
-        """Up to 1,000 reports in one request, as `POST /ledger/v1/reports:batch` takes them, and what came of each."""
+        """Sends up to 1,000 reports in one request.
+
+        Args:
+            reports: Each as the items of `POST /ledger/v1/reports:batch`: `name`, `report`, such as
+                `started`, and the fields of that report. One without `requestId` gets one.
+
+        Returns:
+            For each report, in their order, the job after it or its error (google.rpc.Status).
+
+        Raises:
+            InvalidFieldError: There are more than 1,000.
+            UnauthenticatedError: The token is missing or unknown, was revoked, or has expired.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> _ = client.create("projects/demo/jobs/a")
+            >>> sent = [{"name": "projects/demo/jobs/a", "report": "started"}]
+            >>> len(client.report_batch(sent))
+            1
+        """
         return self._exchange(exchanges.reports(reports))
 
     def heartbeat(self, name: str, run_id: str, seconds: float) -> None:
-        """Sends a heartbeat of a run, with the seconds until the next one; 0 if none follows.
+        """Sends a heartbeat of a run; a run that misses four of them is reported as lost.
 
-        A run that misses four of them is reported as lost.
+        Args:
+            name: The job's resource name (AIP-122).
+            run_id: The run's own id, as its reports have it.
+            seconds: The seconds until the next heartbeat, by the server's clock; 0 if none follows.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+            InvalidFieldError: A value is not accepted.
+            UnauthenticatedError: The token is missing or unknown, was revoked, or has expired.
+            PermissionDeniedError: The token does not permit the request.
+            LedgerUnavailableError: The server cannot be reached.
+
+        Examples:
+            >>> _ = client.create("projects/demo/jobs/a")
+            >>> _ = client.started("projects/demo/jobs/a", run_id="run-1")
+            >>> client.heartbeat("projects/demo/jobs/a", "run-1", 30.0)
         """
         self._exchange(exchanges.heartbeat(name, run_id, seconds))
 
     # Decide what is kept.
+    @documented_for_server(of_holds.hold)
     def hold(
         self, name: str, reason: str, *, pin: bool = False, request_id: str | None = None
     ) -> int:
-        """As Ledger.hold."""
         return self._exchange(exchanges.hold(name, reason, pin=pin, request_id=request_id))
 
+    @documented_for_server(of_holds.release)
     def release(
         self, name: str, reason: str = "", *, pin: bool = False, request_id: str | None = None
     ) -> int:
-        """As Ledger.release."""
         return self._exchange(exchanges.release(name, reason, pin=pin, request_id=request_id))
 
+    @documented_for_server(of_holds.holds)
     def holds(self, name: str | None = None) -> Holds:
-        """As Ledger.holds, for the projects that the token permits."""
         return self._exchange(exchanges.holds(name))
 
+    @documented_for_server(of_rules.retention_rules)
     def retention_rules(self) -> Rules:
-        """As Ledger.retention_rules."""
         return self._exchange(exchanges.retention_rules())
 
+    @documented_for_server(of_rules.set_retention_rule)
     def set_retention_rule(self, rule: RetentionRule, *, request_id: str | None = None) -> int:
-        """As Ledger.set_retention_rule."""
         return self._exchange(exchanges.set_retention_rule(rule, request_id))
 
+    @documented_for_server(of_rules.drop_retention_rule)
     def drop_retention_rule(self, name: str, *, request_id: str | None = None) -> int:
-        """As Ledger.drop_retention_rule."""
         return self._exchange(exchanges.drop_retention_rule(name, request_id))
 
     # Read, now or as of a moment.
+    @documented_for_server(Reader.get)
     def get(self, name: str, *, as_of: Given = None, clock: Clock | str | None = None) -> Job:
-        """As Ledger.get."""
         job: Job = self._exchange(exchanges.job(name, as_of, clock))
         return job
 
+    @documented_for_server(Reader.page)
     def page(
         self,
         filter: str = "",
@@ -147,9 +225,9 @@ class Client(Verbs[Job]):
         as_of: Given = None,
         clock: Clock | str | None = None,
     ) -> Page:
-        """As Ledger.page."""
         return self._exchange(exchanges.page(filter, page_size, page_token, order_by, as_of, clock))
 
+    @documented_for_server(Reader.scan)
     def scan(
         self,
         filter: str = "",
@@ -159,7 +237,6 @@ class Client(Verbs[Job]):
         as_of: Given = None,
         clock: Clock | str | None = None,
     ) -> Iterator[Job]:
-        """As Ledger.scan: page by page, all of one moment."""
         token, left = "", limit
         while left is None or left > 0:
             size = EVENTS_PAGE if left is None else min(left, EVENTS_PAGE)
@@ -176,6 +253,7 @@ class Client(Verbs[Job]):
             if not token:
                 return
 
+    @documented_for_server(Reader.list)
     def list(
         self,
         filter: str = "",
@@ -185,21 +263,20 @@ class Client(Verbs[Job]):
         as_of: Given = None,
         clock: Clock | str | None = None,
     ) -> Jobs:
-        """As Ledger.list."""
         return [*self.scan(filter, limit=limit, order_by=order_by, as_of=as_of, clock=clock)]
 
+    @documented_for_server(Reader.count)
     def count(
         self, by: str = "state", filter: str = "", *, as_of: Given = None, clock: Clock | str | None = None
     ) -> Counts:  # fmt: skip
-        """As Ledger.count."""
         return self._exchange(exchanges.count(by, filter, as_of, clock))
 
+    @documented_for_server(Reader.moment)
     def moment(self, as_of: Given = None, clock: Clock | str | None = None) -> Moment:
-        """As Ledger.moment, of the whole ledger."""
         return self._exchange(exchanges.moment(as_of, clock))
 
+    @documented_for_server(Reader.history)
     def history(self, name: str) -> Events:
-        """As Ledger.history."""
         found, after = Events(), 0
         while True:
             events, following = self._exchange(exchanges.history(name, after))
@@ -208,12 +285,12 @@ class Client(Verbs[Job]):
                 return found
             after = following
 
+    @documented_for_server(explain.tree)
     def tree(self, name: str, as_of: Given = None, clock: Clock | str | None = None) -> Tree:
-        """As Ledger.tree; jobs of projects that the token does not permit are left out."""
         return self._exchange(exchanges.tree(name, as_of, clock))
 
+    @documented_for_server(Reader.events)
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
-        """As Ledger.events: none missing and none twice, even if the connection breaks."""
         while True:
             events, last = self._exchange(exchanges.events(after, EVENTS_PAGE))
             yield from events

@@ -37,7 +37,7 @@ class UnknownAlgorithmError(ProofError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            "key", f"{name[:80]!r} is of no type known here; the types are Ed25519 and ML-DSA-44"
+            "key", f"{name[:80]!r} is of an unknown type; the types are Ed25519 and ML-DSA-44"
         )
 
 
@@ -61,5 +61,5 @@ class ForkedError(LedgerError):
         self.kind = kind
         self.position = position
         self.why = why
-        self.what = f"the history is not the one that was vouched for ({kind}): {why}"
+        self.what = f"the history is not the one that was signed or seen before ({kind}): {why}"
         super().__init__(f"{self.what}{advice}")

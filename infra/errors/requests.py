@@ -54,10 +54,10 @@ class UnauthenticatedError(LedgerError):
     """
 
     SENTENCES: Final = {
-        "missing": "a token is needed, and none was given",
-        "unknown": "there is no such token",
-        "revoked": "token {name!r} was revoked",
-        "expired": "token {name!r} has expired",
+        "missing": "a token is needed, and none was given; send Authorization: Bearer TOKEN",
+        "unknown": "there is no such token in this ledger",
+        "revoked": "token {name!r} was revoked; ask for a new one",
+        "expired": "token {name!r} has expired; ask for a new one",
     }
 
     def __init__(

@@ -66,7 +66,7 @@ class StandbyBehindError(LedgerUnavailableError):
         super().__init__(f"its intervals end at position {reached}")
         where = f"a hot standby whose intervals end at position {reached}"
         self.args = (
-            f"this server is {where}, and the answer takes {position}; try again, or ask the primary",
+            f"this server is {where}, and the answer needs position {position}; try again, or ask the primary",
         )
 
 
@@ -80,11 +80,11 @@ class PoolerError(LedgerError):
 
 
 class ReadOnlyServerError(LedgerError):
-    """The server takes no writes: it is a hot standby, or its transactions are read only by default."""
+    """The server accepts no writes: it is a hot standby, or its transactions are read only by default."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the server takes no writes: it is a hot standby, or default_transaction_read_only is on;"
+            "the server accepts no writes: it is a hot standby, or default_transaction_read_only is on;"
             " connect to the primary, for example with target_session_attrs=read-write"
         )
 
@@ -113,7 +113,7 @@ class OwnerNeededError(LedgerError):
 
     def __init__(self, what: str) -> None:
         self.what = what
-        super().__init__(f"{what} takes the owner of the ledger's tables; connect as that role")
+        super().__init__(f"{what} needs the owner of the ledger's tables; connect as that role")
 
 
 class StorageFullError(LedgerError):
@@ -126,7 +126,7 @@ class StorageFullError(LedgerError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(
-            f"the ledger's server has no room: {reason}; free disk space, and try again"
+            f"the ledger's server has no disk space: {reason}; free disk space, and try again"
         )
 
 

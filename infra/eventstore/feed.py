@@ -178,7 +178,7 @@ class Feed:
         entered: Iterable[JobState | None],
         known: Mapping[str, JobState | None],
     ) -> dict[str, JobState | None]:
-        """The states before `rows` of the jobs whose first row does not tell its state itself."""
+        """The states before `rows` of the jobs whose first row does not have its state."""
         wanted: dict[str, int] = {}
         seen: set[str] = set()
         for row, state in zip(rows, entered, strict=True):

@@ -289,7 +289,7 @@ def _checked(write: JobWrite) -> JobWrite:
 
 
 def _needs_encryption(write: JobWrite, request: Data | JobCommand) -> bool:
-    """Whether there are personal values: its bytes tell, or the request if it has none."""
+    """Whether there are personal values: by its bytes, or by the request if it has none."""
     return write.is_plain or (not write.rows and _holds_personal(request))
 
 

@@ -130,8 +130,8 @@ class Writer:
             >>> from jobledger.domain.events import Started
             >>> _ = ledger.create("projects/demo/jobs/a")
             >>> done = ledger.report("projects/demo/jobs/a", Started(), run_id="run-1")
-            >>> done.job.state.name, done.job.run_ids
-            ('RUNNING', ('run-1',))
+            >>> done.job.state.name, [event.type for event in done.events]
+            ('RUNNING', ['Started'])
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
         return Recorded.by(self.write(name, data, about))

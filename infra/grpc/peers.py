@@ -75,7 +75,7 @@ class _Call:
         except TimeoutError:
             raise OverloadedError("the call's message did not come in time") from None
         if data is None:
-            raise InvalidFieldError("request", "the call has no message")
+            raise InvalidFieldError("request", "the call has no message; send exactly one")
         self._timeout = self.waits_since = self._peer.waits_since = None
         self._peer.in_work += 1
         return data

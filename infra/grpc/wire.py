@@ -91,7 +91,7 @@ class Wire:
         if self.body_field is None:
             return request
         if self.body_field not in request:
-            raise InvalidFieldError(self.body_field, "is missing")
+            raise InvalidFieldError(self.body_field, "is missing; the method needs it")
         body: JsonObject = request[self.body_field]
         return body
 

@@ -2,7 +2,7 @@
 WITH followed AS (
     SELECT position FROM projections WHERE name = 'intervals'
 ),
--- Reports after the position may have moved the intervals of late jobs, so these are computed again.
+-- Reports after the position may have moved the intervals of jobs with late reports, so these are computed again.
 late AS (
     SELECT e.name, e.version, least(placed_after(e.version, e.schema, e.data), e.version) AS place,
            e.position, i.occurred_from, i.occurred_state, e.type

@@ -118,7 +118,7 @@ def parse_hypothesis(text: str) -> Data:
         # A field of its data, or its type, of all that may be supposed.
         raise InvalidFieldError("with", f"{text!r}: {error}") from None
     except UnicodeEncodeError:
-        raise InvalidFieldError("with", "is not UTF-8 text") from None
+        raise InvalidFieldError("with", "must be UTF-8 text") from None
     return data
 
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values import canonical
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.access.tokens import Role
 from jobledger.infra.eventstore.json_view import encode, time_text
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
@@ -103,7 +104,7 @@ def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
             errors="strict",
         )
     except (UnicodeDecodeError, ValueError) as error:
-        raise InvalidFieldError("query", "cannot be read as parameters in UTF-8") from error
+        raise InvalidFieldError("query", "cannot be read: parameters must be UTF-8") from error
     query, fields = dict[str, str](), ""
     for key, value in pairs:
         if key in {"alt", "$alt"} and _ALT.fullmatch(value) is None:
@@ -114,7 +115,9 @@ def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
             continue
         name = key if key in method.query else camel(key)
         if name not in method.query:
-            raise InvalidFieldError(key[:80], f"{method.name} takes no such parameter")
+            raise InvalidFieldError(
+                key[:80], f"is not a parameter of {method.name}{did_you_mean(key, method.query)}"
+            )
         query[name] = value
     return query, fields
 
@@ -127,6 +130,4 @@ def _body(method: Method, body: bytes) -> Any:
         value = canonical.loads_exact(body)
     except ValueError as error:
         raise InvalidFieldError("body", f"is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidFieldError("body", "is not a JSON object")
-    return value
+    return canonical.object_of("body", value)

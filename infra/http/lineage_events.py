@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from jobledger.domain.errors import InvalidFieldError, LedgerError
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, json_type
 from jobledger.infra.access.required import LINEAGE, REQUIRED
 from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.eventstore.json_view import encode
@@ -208,7 +208,7 @@ def _forward(server: ServerContext, event: bytes) -> None:
 def _items(body: bytes) -> list[Any]:
     items = load(body)
     if not isinstance(items, list):
-        raise InvalidFieldError("body", "is not a list of events")
+        raise InvalidFieldError("body", f"must be a list of events, not {json_type(items)}")
     if len(items) > MAX_EVENTS:
         raise InvalidFieldError("body", f"has {len(items)} events; send at most {MAX_EVENTS}")
     return items

@@ -81,17 +81,19 @@ def decompressed(body: bytes, encoding: bytes, limit: int) -> bytes:
         return body
     if encoding.lower() not in (b"gzip", b"x-gzip"):
         raise InvalidFieldError(
-            "Content-Encoding", f"{encoding.decode('latin-1')!r:.80} is not gzip"
+            "Content-Encoding", f"{encoding.decode('latin-1')!r:.80} is not supported; use gzip"
         )
     unpacking = zlib.decompressobj(wbits=GZIP)
     try:
         whole = unpacking.decompress(body, limit + 1)
     except zlib.error:
-        raise InvalidFieldError("body", "is not gzip, as its Content-Encoding says") from None
+        raise InvalidFieldError(
+            "body", "is not gzip, and Content-Encoding: gzip was given"
+        ) from None
     if len(whole) > limit:
         raise BodyTooLargeError(limit)
     if not unpacking.eof:
-        raise InvalidFieldError("body", "is gzip that ends early")
+        raise InvalidFieldError("body", "is gzip that ends early; send all of it")
     return whole
 
 
@@ -122,7 +124,7 @@ async def _rest(
 
 def _check(message: Message, room: int, limit: int) -> None:
     if message["type"] == "http.disconnect":
-        raise InvalidFieldError("body", "ended before it was complete")
+        raise InvalidFieldError("body", "ended before it was complete; send all of it")
     if len(message.get("body", b"")) > room:
         raise BodyTooLargeError(limit)
 

@@ -76,7 +76,9 @@ _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 def schema_of(ledger: str) -> str:
     """The schema of a ledger; raises InvalidFieldError for what cannot be a ledger's name."""
     if _LEDGER.fullmatch(ledger) is None:
-        raise InvalidFieldError("ledger", f"{ledger!r} is not lowercase letters, digits and _")
+        raise InvalidFieldError(
+            "ledger", f"{ledger!r} is not lowercase letters, digits and _, such as main"
+        )
     return f"ledger_{ledger}"
 
 

@@ -113,14 +113,20 @@ def parse_marker(fields: JsonObject) -> Plain | Encrypted:
     match inner:
         case {"subject": subject, "value": value, **rest} if not rest:
             if next(markers(value), None) is not None:
-                raise InvalidFieldError(PERSONAL, "contains another personal value")
+                raise InvalidFieldError(
+                    PERSONAL, "contains another personal value; give each a field of its own"
+                )
             name = parse_text(f"{PERSONAL}.subject", subject)
             if name is None:
-                raise InvalidFieldError(f"{PERSONAL}.subject", "is missing")
+                raise InvalidFieldError(
+                    f"{PERSONAL}.subject", "is missing; give the subject, such as user:7"
+                )
             return Plain(name, value)
         case {"key": str(key), "sealed": str(sealed), **rest} if not rest:
             if _KEY_ID.fullmatch(key) is None or not _may_be_encrypted(sealed):
-                raise InvalidFieldError(PERSONAL, "is not a value that this ledger encrypted")
+                raise InvalidFieldError(
+                    PERSONAL, "is not a value that this ledger encrypted; give {subject, value}"
+                )
             return Encrypted(key, sealed)
     raise InvalidFieldError(PERSONAL, 'is not {"subject": …, "value": …}')
 

@@ -145,7 +145,9 @@ class SubjectKeys:
             keys = self._read({part.key for part in envelope.stored_parts(value)})
             return envelope.decrypted(envelope.replaced(value, _value_of), keys)
         except BrokenLedgerError:
-            raise InvalidFieldError(PERSONAL, "was not encrypted by this ledger") from None
+            raise InvalidFieldError(
+                PERSONAL, "was not encrypted by this ledger; give {subject, value}"
+            ) from None
 
     @reading_again
     def _find(self, subject: str) -> Key:

@@ -68,7 +68,9 @@ class Receipt:
         if not blank or len(lines) < 3:
             raise ProofError("receipt", "is incomplete: it ends before the checkpoint")
         if not lines[1].startswith("extra ") or not lines[2].startswith("index "):
-            raise ProofError("receipt", "lacks the lines extra and index")
+            raise ProofError(
+                "receipt", "is damaged: its second and third line must begin with extra and index"
+            )
         salt, entry = _parse_extra(lines[1].removeprefix("extra "))
         index = notes.parse_number(lines[2].removeprefix("index "), "receipt")
         if len(lines) - 3 > MAX_PROOF:
@@ -185,7 +187,9 @@ def make_receipt(
         rows = list(copy_rows(connection, position, position))
     [tile] = read_tiles(connection, [(0, index // TILE)])
     if not rows or tile.key is None:
-        raise ProofError("receipt", f"the event at position {position} was pruned")
+        raise ProofError(
+            "receipt", f"the event at position {position} was pruned; make receipts before that"
+        )
     salt = leaves.salt_at(leaves.salts(tile.key), index)
     entry = Entry.decode(Stored.of(rows[0]).entry(salt))
     proof = tree.prove_inclusion(connection, index, checkpoint.size)
@@ -212,7 +216,7 @@ def _parse_extra(text: str) -> tuple[bytes, Entry]:
             raise ValueError
         return extra[:SALT_SIZE], Entry.decode(extra[SALT_SIZE:])
     except ValueError:
-        raise ProofError("receipt", "its extra line is not an entry of a job ledger") from None
+        raise ProofError("receipt", "its extra line must be an entry of a job ledger") from None
 
 
 def find_loss(

@@ -8,7 +8,6 @@ statement anew.
 from typing import Final, NamedTuple
 
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.errors import ProofError
 from jobledger.infra.eventstore.ledger_events import LedgerEventWrite
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.audit.records import read_records
@@ -17,8 +16,8 @@ from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.signing.keys import (
     create_key,
     epoch_file,
-    find_keys,
     last_signed_file,
+    require_keys,
     write_private,
 )
 from jobledger.infra.proof.signing.resumption import Resumption
@@ -92,9 +91,7 @@ def resume(
 
 def _signer(connection: Connection, settings: Settings) -> tuple[Signer, int]:
     origin = Tree().log_state(connection).origin
-    keys = find_keys(settings, origin)
-    if not keys:
-        raise ProofError("key", f"no key of {origin} is on this machine, so nothing can be signed")
+    keys = require_keys(settings, origin)
     epochs = sum(record.kind == RESUMED for record in read_records(connection))
     return Signer(origin, keys, last_signed_file(settings, origin)), 2 + epochs
 

@@ -91,9 +91,9 @@ class EventReader:
 
         Examples:
             >>> _ = ledger.create("projects/demo/jobs/a")
-            >>> _ = ledger.started("projects/demo/jobs/a", actor="node-7")
-            >>> [(event.version, event.type, event.actor) for event in ledger.history("projects/demo/jobs/a")]
-            [(1, 'Created', None), (2, 'Started', 'node-7')]
+            >>> _ = ledger.started("projects/demo/jobs/a", {"worker": "node-7"})
+            >>> [(event.version, event.type, event.stored) for event in ledger.history("projects/demo/jobs/a")]
+            [(1, 'Created', b'{}'), (2, 'Started', b'{"worker":"node-7"}')]
         """
         events = self._feed.history(parse_name(name), after, until)
         if not events:

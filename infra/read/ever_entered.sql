@@ -1,5 +1,5 @@
 -- Whether a condition on the state, or the error's code, was ever true of a job: the events that
--- enter states tell both. entered is rendered: the state of an event, in valid time or as it was
+-- enter states determine both. entered is rendered: the state of an event, in valid time or as it was
 -- known; so are upto and condition (see filter_sql.py).
 EXISTS (
     SELECT FROM (

@@ -243,7 +243,8 @@ def _place_of(given: Given | None, clock: Clock | None) -> AtVersion | AtPositio
         return None
     if clock is Clock.OCCURRED:
         raise InvalidFieldError(
-            "clock", "a version or position is transaction time (clock recorded)"
+            "clock",
+            "occurred, and a version or position is transaction time: use the clock recorded",
         )
     return place
 

@@ -144,5 +144,5 @@ def _trigrams(text: str) -> list[list[int]]:
 
 
 def _has_trigrams(text: str) -> bool:
-    """Whether signatures tell where the text may be; a short one may be in any block."""
+    """Whether signatures limit where the text may be; a short one may be in any block."""
     return all(_trigrams(text))

@@ -160,7 +160,7 @@ def _apply(
     rule.check()
     with Source(store.reader, now, condition_of(rule, now)) as source:
         held = len({each.name for each in source.leave_held()})
-        found = source.retired()
+        found = source.prunable()
         if dry_run or not found:
             events = sum(job.version for job in found)
             return RuleOutcome(rule.name, len(found), events, held)

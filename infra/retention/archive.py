@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 import orjson
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import TERMINAL, JobState
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, json_type
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
@@ -28,17 +28,17 @@ from jobledger.infra.transfer.read_export import numbered_lines
 from jobledger.infra.transfer.selection import BATCH, PLAN_FOR_ALL, Selection
 from psycopg.sql import SQL, Composable
 
-FIND_RETIRED: Final = sql.template(__package__, "find_retired")
-ANALYZE_RETIRED: Final = sql.load(__package__, "analyze_retired")
-READ_RETIRED: Final = sql.load(__package__, "read_retired")
-READ_RETIRED_EVENTS: Final = sql.load(__package__, "read_retired_events")
+FIND_PRUNABLE: Final = sql.template(__package__, "find_prunable")
+ANALYZE_PRUNABLE: Final = sql.load(__package__, "analyze_prunable")
+READ_PRUNABLE: Final = sql.load(__package__, "read_prunable")
+READ_PRUNABLE_EVENTS: Final = sql.load(__package__, "read_prunable_events")
 KEEP_HELD: Final = sql.load(__package__, "keep_held")
-KEEP_RETIRED: Final = sql.load(__package__, "keep_retired")
+KEEP_EXPORTED: Final = sql.load(__package__, "keep_exported")
 DERIVED: Final = "state"
 """Fields of an exported event that are derived, not stored."""
 
 
-class Retired(NamedTuple):
+class Prunable(NamedTuple):
     """A job to prune: its number of events, and the position of the last one."""
 
     name: str
@@ -71,9 +71,9 @@ class Source:
         parameters = {"ended": ended, "position": position} | dict(self._condition.parameters)
         try:
             with translated():
-                find = FIND_RETIRED.format(condition=self._condition.text)
+                find = FIND_PRUNABLE.format(condition=self._condition.text)
                 self._connection.execute(find, parameters)
-                self._connection.execute(ANALYZE_RETIRED)
+                self._connection.execute(ANALYZE_PRUNABLE)
         except BaseException:
             self._connection.close()
             raise
@@ -82,10 +82,10 @@ class Source:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def retired(self) -> list[Retired]:
+    def prunable(self) -> list[Prunable]:
         """Returns the jobs, in the order of their last events."""
         with translated():
-            return [Retired(*row) for row in self._connection.execute(READ_RETIRED)]
+            return [Prunable(*row) for row in self._connection.execute(READ_PRUNABLE)]
 
     def leave_held(self) -> list[Hold]:
         """Leaves out the jobs that are held or pinned; returns the holds on jobs that were found."""
@@ -101,10 +101,10 @@ class Source:
         with (
             translated(),
             self._connection.transaction(),
-            self._connection.cursor("retired_events") as cursor,
+            self._connection.cursor("prunable_events") as cursor,
         ):
             self._connection.execute(PLAN_FOR_ALL)
-            cursor.execute(READ_RETIRED_EVENTS, binary=True)
+            cursor.execute(READ_PRUNABLE_EVENTS, binary=True)
             while rows := cursor.fetchmany(BATCH):
                 for row in rows:
                     entered = entered_state(row[3], row[4], row[10])
@@ -114,7 +114,7 @@ class Source:
     def keep(self, counts: Counter[str]) -> None:
         """Leaves out jobs that have other numbers of events than the given ones."""
         with translated():
-            self._connection.execute(KEEP_RETIRED, (list(counts), list(counts.values())))
+            self._connection.execute(KEEP_EXPORTED, (list(counts), list(counts.values())))
 
 
 class Export(NamedTuple):
@@ -195,7 +195,9 @@ def _lines(file: Path) -> Iterator[tuple[int, Any]]:
         elif "end" in line:
             ended = line.get("events") == events
         elif ended or not isinstance(line.get("position"), int):
-            raise InputError(str(file), number, "is not an event of an exported history")
+            raise InputError(
+                str(file), number, "is not an event of an exported history (--format jsonl)"
+            )
         else:
             events += 1
             yield number, line
@@ -209,7 +211,7 @@ def _object(file: Path, number: int, text: bytes) -> JsonObject:
     except orjson.JSONDecodeError as error:
         raise InputError(str(file), number, f"is not JSON: {error}") from None
     if not isinstance(line, dict):
-        raise InputError(str(file), number, "is not a JSON object")
+        raise InputError(str(file), number, f"must be a JSON object, not {json_type(line)}")
     return line
 
 

@@ -102,10 +102,11 @@ def hold(
         JobNotFoundError: There is no such job.
         RequestReusedError: The request id was used for another hold, or to release the job.
         OwnerNeededError: The database user does not own the ledger's tables.
+        LedgerUnavailableError: The server cannot be reached.
 
     Examples:
         >>> _ = ledger.create("projects/demo/jobs/a")
-        >>> ledger.hold("projects/demo/jobs/a", "case 4711", actor="legal")
+        >>> ledger.hold("projects/demo/jobs/a", "case 4711")
         2
         >>> [each.reason for each in ledger.holds()]
         ['case 4711']
@@ -141,6 +142,7 @@ def release(
         JobNotFoundError: There is no such job.
         RequestReusedError: The request id was used for another release, or to hold the job.
         OwnerNeededError: The database user does not own the ledger's tables.
+        LedgerUnavailableError: The server cannot be reached.
 
     Examples:
         >>> _ = ledger.create("projects/demo/jobs/a")
@@ -175,7 +177,7 @@ def holds(reader: Reader, name: str | None = None, *, position: int | None = Non
         [('projects/demo/jobs/a', True)]
     """
     if name is None and position is not None:
-        raise InvalidFieldError("position", "needs the name of a job")
+        raise InvalidFieldError("position", f"{position} needs the name of its job")
     names = None if name is None else [parse_name(name)]
     with translated(), reader.pool.connection() as connection:
         return sorted(read_holds(connection, names, position))
@@ -264,4 +266,6 @@ class _Release(_HoldWrite):
 
     def check(self, found: list[Hold]) -> None:
         if not found:
-            raise InvalidFieldError("name", f"{self._name} is not {self._kind.title}")
+            raise InvalidFieldError(
+                "name", f"{self._name} is not {self._kind.title}, so there is nothing to release"
+            )

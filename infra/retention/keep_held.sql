@@ -1,2 +1,2 @@
 -- Leaves out jobs that are held or pinned, of those that were found; their names.
-DELETE FROM retired WHERE name = ANY (%s) RETURNING name
+DELETE FROM prunable WHERE name = ANY (%s) RETURNING name

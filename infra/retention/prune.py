@@ -19,7 +19,7 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.store import Store
-from jobledger.infra.retention.archive import Export, Retired, Source
+from jobledger.infra.retention.archive import Export, Prunable, Source
 from jobledger.infra.retention.compact import TABLES
 from jobledger.infra.retention.holds import check_free, read_holds
 
@@ -82,8 +82,10 @@ def prune(
         ForkedError: The log does not extend the last signed checkpoint.
         OwnerNeededError: The database user may not delete events.
     """
-    if before.tzinfo is None or before > datetime.now(UTC):
-        raise InvalidFieldError("before", f"{before} is in the future, or has no time zone")
+    if before.tzinfo is None:
+        raise InvalidFieldError("before", f"{before} has no time zone; give one, such as UTC")
+    if before > (now := datetime.now(UTC)):
+        raise InvalidFieldError("before", f"{before} is in the future: it is {now} now")
     prepare(store, log)
     with Source(store.reader, before) as source:
         held = source.leave_held()
@@ -120,10 +122,10 @@ def prune_source(
     """
     jobs = events = 0
     records: list[int] = []
-    if not source.retired():
+    if not source.prunable():
         return Pruning(0, 0, [])
     fields |= {"export": {"sha256": export.secure(source)}}
-    for batch in _batches(source.retired()):
+    for batch in _batches(source.prunable()):
         write = _Prune(batch, fields, actor)
         store.writer.submit(write)
         if write.placed is not None:
@@ -132,9 +134,9 @@ def prune_source(
     return Pruning(jobs, events, records)
 
 
-def _batches(retired: Iterable[Retired]) -> Iterator[list[Retired]]:
-    batch: list[Retired] = []
-    for job in retired:
+def _batches(prunable: Iterable[Prunable]) -> Iterator[list[Prunable]]:
+    batch: list[Prunable] = []
+    for job in prunable:
         if batch and sum(each.version for each in batch) + job.version > BATCH:
             yield batch
             batch = []
@@ -147,7 +149,7 @@ class _Prune(LedgerEventWrite):
     stream = STREAM
     type = PRUNED
 
-    def __init__(self, batch: Sequence[Retired], fields: JsonObject, actor: str | None) -> None:
+    def __init__(self, batch: Sequence[Prunable], fields: JsonObject, actor: str | None) -> None:
         super().__init__(actor)
         self.jobs = self.events = 0
         self.touches = [job.name for job in batch]

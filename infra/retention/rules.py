@@ -120,11 +120,12 @@ def set_retention_rule(
         InvalidFieldError: A part of the rule is not valid.
         RequestReusedError: The request id was used for another rule, or to drop one.
         OwnerNeededError: The database user does not own the ledger's tables.
+        LedgerUnavailableError: The server cannot be reached.
 
     Examples:
         >>> from jobledger import RetentionRule
         >>> rule = RetentionRule("failed", 7 * 86_400.0, ("FAILED",), filter='labels.team = "a"')
-        >>> ledger.set_retention_rule(rule, actor="ops")
+        >>> ledger.set_retention_rule(rule)
         1
     """
     rule.check()
@@ -150,6 +151,7 @@ def drop_retention_rule(
         InvalidFieldError: There is no such rule.
         RequestReusedError: The request id was used for another rule, or to set one.
         OwnerNeededError: The database user does not own the ledger's tables.
+        LedgerUnavailableError: The server cannot be reached.
 
     Examples:
         >>> from jobledger import RetentionRule

@@ -45,7 +45,7 @@ class Limits:
     """Seconds that running requests may wait for the database once the server is asked to stop."""
     writers: int = 24
     """Writes under way at once, which commit together: more wait."""
-    writers_beside_readers: int = 1
+    writers_with_readers: int = 1
     """The same while reads are waiting, so that they get a turn."""
     threads: int = 8
     """For what blocks."""
@@ -153,7 +153,7 @@ class Writers:
 
     def _most(self) -> int:
         read = time.monotonic() - self._last_read < MORE_READS_SECONDS
-        return self._limits.writers_beside_readers if read else self._limits.writers
+        return self._limits.writers_with_readers if read else self._limits.writers
 
 
 def is_loopback(host: str) -> bool:

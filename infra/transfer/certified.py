@@ -51,7 +51,10 @@ def verify_parquet(
     wanted, partition_by = _selection(files[0])
     checkpoint = open_checkpoint(Note.parse(wanted.checkpoint), keys)
     if wanted.moment.position > checkpoint.size:
-        raise ProofError("parquet", "its checkpoint does not cover all its events")
+        raise ProofError(
+            "parquet",
+            f"its checkpoint covers {checkpoint.size} events, and it has those up to {wanted.moment.position}",
+        )
     with reader.connection() as connection:
         require_intact(connection, checkpoint, "the files' checkpoint", progress)
     with tempfile.TemporaryDirectory(prefix="jobledger_") as folder:

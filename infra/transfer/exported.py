@@ -82,7 +82,7 @@ def open_export(path: Path) -> Exported:
     lines = lines_of(path)
     first = next(lines, None)
     if first is None:
-        raise InputError(str(path), 0, "is empty")
+        raise InputError(str(path), 0, "is empty; an export has at least a first and a last line")
     with _line(path, first[0]):
         value = parse_object(first[1])
         if str(value.get("type")).startswith(_TYPE):
@@ -110,11 +110,17 @@ def _history(path: Path, head: Head, lines: Iterator[tuple[int, bytes]]) -> Iter
             if "end" in value:
                 parse_end(value, count)
                 if next(lines, None) is not None:
-                    raise InputError(str(path), number + 1, "follows the last line")
+                    raise InputError(
+                        str(path), number + 1, "follows the last line, the one with end; remove it"
+                    )
                 return
             event = _event(parse_line(value))
         if not position < event.position <= head.position:
-            raise InputError(str(path), number, f"position {event.position} is out of order")
+            raise InputError(
+                str(path),
+                number,
+                f"position {event.position} is out of order: it comes after {position}, and the last is {head.position}",
+            )
         count, position = count + 1, event.position
         yield event
     raise InputError(str(path), number, "is incomplete: its last line, the end, is missing")
@@ -199,7 +205,7 @@ def _event(event: RecordedEvent) -> RecordedEvent:
     parse_trace_parent(event.trace_parent)
     read_data(event.type, event.schema, event.stored)
     if canonical.encode(canonical.decode(event.stored)) != event.stored:
-        raise InvalidFieldError("data", "is not canonical JSON")
+        raise InvalidFieldError("data", "is not canonical JSON (RFC 8785)")
     return event
 
 

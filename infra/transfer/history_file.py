@@ -61,7 +61,8 @@ class History(NamedTuple):
             )
         if clock == Clock.OCCURRED:
             raise InvalidFieldError(
-                "clock", "a version or position is transaction time (clock recorded)"
+                "clock",
+                "occurred, and a version or position is transaction time: use the clock recorded",
             )
         match meant:
             case AtVersion(version=version):

@@ -30,7 +30,7 @@ BATCH_EVENTS: Final = 2_000
 _FIRST: Final = 2
 """Where a found row has its name."""
 Progress = Callable[[int], object]
-"""Told how many events were read so far, now and then."""
+"""Called from time to time with the number of events read so far."""
 
 
 @dataclass

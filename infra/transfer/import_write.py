@@ -83,7 +83,9 @@ class RowsWrite(Pending):
             appender.connection.execute(CLEAR_PROGRESS, (project, kind, mark))
             appender.connection.execute(WRITE_PROGRESS, (project, kind, new_mark, rows, file))
         except errors.UniqueViolation:
-            raise InputError(file, 0, "is being imported by another process") from None
+            raise InputError(
+                file, 0, "is being imported by another process; wait for its end"
+            ) from None
         return placed
 
     def _find_imported(self, connection: Connection, jobs: Mapping[str, Job]) -> Counter[Key]:

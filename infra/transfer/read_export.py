@@ -17,9 +17,10 @@ from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import read_data
 from jobledger.domain.states import JobState
 from jobledger.domain.values import canonical
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, json_type
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import parse_name
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.transfer.export import HISTORY_VERSION
@@ -82,7 +83,7 @@ class _Reader:
             if self._head is None:
                 self._head = parse_head(value)
             elif self._ended:
-                raise DamagedError("follows the last line")
+                raise DamagedError("follows the last line, the one with end; remove it")
             elif "end" in value:
                 parse_end(value, self._events)
                 self._ended = True
@@ -120,7 +121,9 @@ class _Reader:
         if place.name == self._name:
             unknown = sorted(value.keys() - _FIELDS) if self._exact else []
             if unknown:
-                raise DamagedError(f"{unknown[0]!r} is not a field of an event")
+                raise DamagedError(
+                    f"{unknown[0]!r} is not a field of an event{did_you_mean(unknown[0], _FIELDS)}"
+                )
             self._keep(parse(_Line, value).event())
         elif self._only:
             raise _SeveralJobsError(
@@ -200,7 +203,7 @@ class _Line(_Place):
     def event(self) -> RecordedEvent:
         """Returns the event as the ledger stores it; raises LedgerError if it is not valid."""
         if self.state is not None and self.state not in JobState.__members__:
-            raise InvalidFieldError("state", f"{self.state!r} is not a job state")
+            raise InvalidFieldError("state", f"{self.state!r} is not a job state, such as RUNNING")
         stored = canonical.encode(self.data)
         read_data(self.type, self.schema_number, stored)
         given = self.model_dump(exclude={"schema_number", "data"})
@@ -248,5 +251,5 @@ def parse_object(line: bytes) -> JsonObject:
         why = f"is not JSON: {error}" if line.endswith(b"\n") else "is cut off"
         raise DamagedError(why) from None
     if not isinstance(value, dict):
-        raise DamagedError("is not a JSON object")
+        raise DamagedError(f"must be a JSON object, not {json_type(value)}")
     return value

@@ -43,7 +43,9 @@ def read_about(file: Path) -> dict[str, str]:
         if key.startswith(_PREFIX.encode())
     }
     if "ledger" not in about:
-        raise InputError(str(file), 0, "is not one of a ledger's exports")
+        raise InputError(
+            str(file), 0, "is not an export of a ledger: its metadata has no jobledger.ledger"
+        )
     return about
 
 

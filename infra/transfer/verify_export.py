@@ -50,7 +50,8 @@ def verify_export(folder: Path, keys: Sequence[VerifierKey]) -> Verified:
     if keys and manifest.checkpoint:
         checkpoint = open_checkpoint(Note.parse(manifest.checkpoint), keys)
         if manifest.position > checkpoint.size:
-            raise ProofError("manifest", "its checkpoint does not cover all its events")
+            why = f"its checkpoint covers {checkpoint.size} events, and it has those up to {manifest.position}"
+            raise ProofError("manifest", why)
     check_files(folder, manifest)
     return Verified(manifest, signers)
 

@@ -83,6 +83,11 @@ class Outline:
         self.rows = self.occurred if clock is Clock.OCCURRED else self.recorded
 
     @property
+    def last_window(self) -> int:
+        """The number of the last window, from 0."""
+        return max(0, len(self.rows) - 1) // WINDOW
+
+    @property
     def in_order(self) -> bool:
         """Whether the events took effect in order of version."""
         return self.occurred == self.recorded
@@ -153,8 +158,10 @@ def step_meant(reader: Reader, outline: Outline, at: str) -> int:
 def read_window(reader: Reader, outline: Outline, number: int) -> JsonObject:
     """The steps from `number * WINDOW` on: the job before them, and what each of them changed."""
     first = number * WINDOW
-    if not 0 <= first < max(1, len(outline.rows)):
-        raise InvalidFieldError("window", f"there is no window {number}")
+    if not 0 <= number <= outline.last_window:
+        raise InvalidFieldError(
+            "window", f"there is no window {number}; the last is {outline.last_window}"
+        )
     return window_of(_steps(reader, outline, first, first + WINDOW), first)
 
 

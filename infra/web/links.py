@@ -203,7 +203,9 @@ def parse_instant(field: str, text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidFieldError(field, f"{text[:60]!r} is not an RFC 3339 time") from None
+        raise InvalidFieldError(
+            field, f"{text[:60]!r} is not an RFC 3339 time, such as 2026-12-31T23:59:59Z"
+        ) from None
     if time.tzinfo is None:
         raise InvalidFieldError(field, f"{text[:60]!r} has no time zone; add Z or an offset")
     return time

@@ -33,7 +33,7 @@ class Offer(NamedTuple):
 def offers(reader: Reader, text: str, caret: int, project: str | None) -> list[Offer]:
     """At most 12 completions, those that begin with the word at the caret; `project`: only its labels, None all."""
     if len(text) > MAX_LENGTH:
-        raise InvalidFieldError("filter", f"is longer than {MAX_LENGTH} characters")
+        raise InvalidFieldError("filter", f"has more than {MAX_LENGTH} characters, the limit")
     place = completion_at(text, min(max(caret, 0), len(text)))
     known = partial(_labels, reader, project)
     end = place.begin + len(place.word)

@@ -118,10 +118,11 @@ READERS: list[Callable[[bytes], Any]] = [canonical.decode, canonical.decode_give
 @pytest.mark.parametrize("read", READERS)
 def test_data_is_an_object_or_refused(read: Callable[[bytes], Any]) -> None:
     assert read(b'{"a":[1,2.5,null]}') == {"a": [1, 2.5, None]}
-    for data, why in ((b"[]", "is not a JSON object"), (b"7", "is not a JSON object")):
+    for data, why in ((b"[]", "but a list"), (b"7", "but a number")):
         with pytest.raises(InvalidFieldError) as caught:
             read(data)
-        assert (caught.value.field, caught.value.why) == ("data", why)
+        assert caught.value.field == "data"
+        assert caught.value.why == f"is not a JSON object, {why}"
     for data in (b"", b"{", b'{"a":}', b"\xff"):
         with pytest.raises(InvalidFieldError) as caught:
             read(data)

@@ -31,7 +31,7 @@ URI = f"{INPUT}.bigquerySource.inputUri"
 IMPORT = f"{CONFIG}.bigqueryImportKeys"
 HUMAN = f"{CONFIG}.humanAnnotationConfig"
 NO_TABLE = "is not bq://project/dataset/table"
-FROM_0_TO_1 = "is not from 0 to 1"
+FROM_0_TO_1 = "is not a number from 0 to 1"
 
 
 def changed(spec: JsonObject, path: str, value: Any) -> JsonObject:
@@ -54,12 +54,12 @@ PEOPLES_IMAGES = spec_of(IMAGE, people=True, replicas=3)
 SEVERAL = spec_of(TEXT, multi_label=True)
 
 REFUSED = [
-    (TEXT_JOB, "description", "x" * 25_001, "is longer than 25000 characters"),
+    (TEXT_JOB, "description", "x" * 25_001, "has 25001 characters; the limit is 25000"),
     (TEXT_JOB, "modelVersion", "projects/p/models/m", "is not projects/P/models/M/versions/V"),
     (TEXT_JOB, f"{CONFIG}.exampleCount", 0, "is not a number of at least 1"),
     (TEXT_JOB, f"{CONFIG}.exampleCount", MISSING, "is missing"),
     *(
-        (TEXT_JOB, f"{CONFIG}.exampleSamplePercentage", value, "is a fraction, 0 to 1")
+        (TEXT_JOB, f"{CONFIG}.exampleSamplePercentage", value, "is not a fraction from 0 to 1")
         for value in (-0.001, 1.001, 2, "1", None)
     ),
     (TEXT_JOB, f"{CONFIG}.exampleSamplePercentage", MISSING, "is missing"),
@@ -70,8 +70,8 @@ REFUSED = [
     ),
     (TEXT_JOB, EMAIL, "ana", "is not a mail address"),
     (TEXT_JOB, EMAIL, "ana@b c", "is not a mail address"),
-    (TEXT_JOB, f"{INPUT}.dataType", "IMAGE", f"is not TEXT, of which {TEXT} is"),
-    (TEXT_JOB, f"{INPUT}.dataType", MISSING, f"is not TEXT, of which {TEXT} is"),
+    (TEXT_JOB, f"{INPUT}.dataType", "IMAGE", f"must be TEXT for {TEXT}, not"),
+    (TEXT_JOB, f"{INPUT}.dataType", MISSING, f"must be TEXT for {TEXT}, not"),
     (TEXT_JOB, f"{INPUT}.classificationMetadata", MISSING, f"is missing, and {TEXT} needs it"),
     (TEXT_JOB, f"{INPUT}.gcsSource", {}, "is not allowed: samples go to a bigquerySource"),
     (TEXT_JOB, URI, "gs://p/d", NO_TABLE),
@@ -79,8 +79,8 @@ REFUSED = [
     (TEXT_JOB, URI, "bq://" + "p" * 1_996, NO_TABLE),
     (TEXT_JOB, f"{IMPORT}.label_json_key", "", "lacks label_json_key"),
     (TEXT_JOB, f"{IMPORT}.label_score_json_key", MISSING, "lacks label_score_json_key"),
-    (TEXT_JOB, f"{IMPORT}.data_json_key", "", "lacks data_json_key, or reference_json_key"),
-    (TEXT_JOB, IMPORT, MISSING, "lacks data_json_key, or reference_json_key"),
+    (TEXT_JOB, f"{IMPORT}.data_json_key", "", "lacks data_json_key or reference_json_key"),
+    (TEXT_JOB, IMPORT, MISSING, "lacks data_json_key or reference_json_key"),
     (BOX_JOB, f"{IMPORT}.bounding_box_json_key", "", "lacks bounding_box_json_key"),
     (PEOPLES_JOB, HUMAN, MISSING, "is missing, and labelMissingGroundTruth needs it"),
     (PEOPLES_JOB, f"{HUMAN}.instruction", "", "is missing"),
@@ -91,22 +91,22 @@ REFUSED = [
         (PEOPLES_JOB, f"{HUMAN}.labelGroup", value, "is not up to 128 letters, digits, - and _")
         for value in ("x" * 129, "a b")
     ),
-    (PEOPLES_IMAGES, f"{HUMAN}.replicaCount", 2, "2 is not 1, 3 or 5, which images take"),
+    (PEOPLES_IMAGES, f"{HUMAN}.replicaCount", 2, "2 is not 1, 3 or 5, the numbers for images"),
     *(
         (PEOPLES_JOB, f"{HUMAN}.replicaCount", value, f"{value} is not from 1 to 100")
         for value in (0, 101)
     ),
     *(
-        (PEOPLES_JOB, f"{HUMAN}.questionDuration", value, "is not up to 3600s")
+        (PEOPLES_JOB, f"{HUMAN}.questionDuration", value, "is not from 0s to 3600s")
         for value in ("-1s", "3600.5s", "3601s")
     ),
     *(
-        (TEXT_JOB, f"{CONFIG}.{field}.annotationSpecSet", value, "is not the job's own annotationSpecSet")
+        (TEXT_JOB, f"{CONFIG}.{field}.annotationSpecSet", value, "must be the job's own annotationSpecSet")
         for field in ("imageClassificationConfig", "boundingPolyConfig", "textClassificationConfig")
         for value in ("projects/p/annotationSpecSets/2", None)
     ),
     *(
-        (spec, f"{CONFIG}.{field}.allowMultiLabel", value, "is not classificationMetadata.isMultiLabel")
+        (spec, f"{CONFIG}.{field}.allowMultiLabel", value, "as classificationMetadata.isMultiLabel is")
         for field in ("imageClassificationConfig", "textClassificationConfig")
         for spec, value in ((TEXT_JOB, True), (SEVERAL, False))
     ),
@@ -149,7 +149,13 @@ def test_an_invalid_field_is_named_by_its_path(at: str) -> None:
             check_job(changed(spec, path, value), at)
         # Keys are named all together, and by what they lack.
         named = IMPORT if path.startswith(IMPORT) else path
-        assert (caught.value.field, caught.value.why) == (at + named, why), (path, value)
+        assert caught.value.field == at + named, (path, value)
+        assert why in caught.value.why
+        if isinstance(value, str) and value:
+            assert (
+                why.startswith(("has ", "lacks ", "is longer", "must be"))
+                or value[:70] in caught.value.why
+            )
 
 
 def test_an_unknown_annotation_type_lists_the_known_ones() -> None:
@@ -157,7 +163,8 @@ def test_an_unknown_annotation_type_lists_the_known_ones() -> None:
     for value in ("VIDEO", MISSING):
         with pytest.raises(InvalidFieldError) as caught:
             check_job(changed(TEXT_JOB, f"{INPUT}.annotationType", value), "job.")
-        assert (caught.value.field, caught.value.why) == (f"job.{INPUT}.annotationType", why)
+        assert caught.value.field == f"job.{INPUT}.annotationType"
+        assert caught.value.why.endswith(why)
 
 
 @pytest.mark.parametrize("spec", [TEXT_JOB, IMAGE_JOB, BOX_JOB, PEOPLES_JOB, PEOPLES_IMAGES])

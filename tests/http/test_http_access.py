@@ -445,7 +445,7 @@ def test_an_expired_or_revoked_token_is_refused(guarded: Guarded) -> None:
             client.get("/v1/projects/p/jobs").raise_for_status()
         tokens.revoke("revoked")
         for client, sentence in (
-            (first, "token 'brief' has expired"), (second, "token 'revoked' was revoked"),
+            (first, "token 'brief' has expired; ask for a new one"), (second, "token 'revoked' was revoked; ask for a new one"),
         ):  # fmt: skip
             eventually(lambda asker=client: asker.get("/ledger/v1/jobs").status_code == 401)  # type: ignore[misc]
             for path in ("/ledger/v1/jobs", "/v1/projects/p/jobs", STREAM):

@@ -126,7 +126,7 @@ def test_a_request_whose_sender_goes_away_in_the_middle_of_it_is_never_begun(
     sender.socket.close()
     eventually(lambda: any(record.get("path") == path for record in tight.logs))
     record = next(record for record in tight.logs if record.get("path") == path)
-    assert record["error"] == "body: ended before it was complete"
+    assert record["error"] == "body: ended before it was complete; send all of it"
     assert tight.ledger.list(f"project = {project}") == []
 
 

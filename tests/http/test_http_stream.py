@@ -259,7 +259,7 @@ def test_the_stream_of_a_token_that_was_revoked_ends(guarded: Server) -> None:
         eventually(over)
         assert len(ended.result()) < number
         error = refusal(leaving.get(STREAM), 401, "UNAUTHENTICATED", "UNAUTHENTICATED")
-        assert error["message"] == "token 'leaving' was revoked"
+        assert error["message"] == "token 'leaving' was revoked; ask for a new one"
 
 
 @pytest.mark.slow

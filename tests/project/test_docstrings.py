@@ -106,6 +106,8 @@ def test_a_method_describes_its_parameters_and_its_result(name: str, method: Any
     returns = str(signature.return_annotation)
     if returns != "None":
         assert "Returns" in sections(documentation)
+    assert name.endswith(".close") or "Error: " in sections(documentation).get("Raises", "")
+    assert sections(documentation).get("Args", "Args: \n    a") != "Args:\n\n"
 
 
 def test_a_parameter_of_commands_and_reports_means_the_same_everywhere() -> None:

@@ -287,7 +287,7 @@ LIES: Final[dict[str, tuple[int, bytes, str]]] = {
     "of no time": (200, cosigned_by(KEYS[0], EIGHT, 2**63), "without a cosignature of its key"),
     "too much": (200, b"x" * (MAX_ANSWER + 1), "longer than"),
     "a redirect": (302, cosigned_by(KEYS[0], EIGHT), "refused with 302"),
-    "no size": (409, b"many\n", "is not a number"),
+    "no size": (409, b"many\n", "is not a whole number"),
     "a size that is never it": (409, b"5\n", "each time"),
     "more than there is": (409, b"9\n", "has seen 9 events of the log, and this one has 8"),
 }

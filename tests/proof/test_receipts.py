@@ -272,7 +272,7 @@ def test_it_says_which_versions_it_covers(
     said = capsys.readouterr().out
     assert f"{handed.history}: version 2 has the recorded data" in said
     assert f"{handed.history}: the state RUNNING was set by version 2" in said
-    assert "not covered by this receipt: versions 1, and the file's first line" in said
+    assert "not covered by this receipt: version 1, and the file's first line" in said
     desk.ledger.change_labels(NAME, {"team": "b"})
     receipt = desk.folder / "labels"
     assert desk.run("receipt", NAME, "--to", str(receipt)) == 0

@@ -159,6 +159,6 @@ def test_a_session_that_still_sees_pruned_events_is_named(ledger: Ledger, tmp_pa
 def test_compacting_needs_the_owner(ledger: Ledger, dsn: str) -> None:
     with (
         application_of(dsn, ledger) as application,
-        pytest.raises(OwnerNeededError, match="to compact takes the owner"),
+        pytest.raises(OwnerNeededError, match="to compact needs the owner"),
     ):
         application.compact()

@@ -294,7 +294,7 @@ def test_history_and_why_name_the_holds_of_a_job(
     assert f"{NAME} has been under a legal hold since " in shown.stderr
     assert f"{NAME} has been pinned since " in shown.stderr
     assert "case 7" not in shown.stdout
-    with pytest.raises(InvalidFieldError, match="needs the name of a job"):
+    with pytest.raises(InvalidFieldError, match="needs the name of its job"):
         ledger.holds(position=1)
 
 

@@ -122,10 +122,13 @@ def evaluations(
         job = ledger.get(aim.evaluation_job(name))
         found = reading.read_evaluated(ledger.reader, job.name)
     if run is not None and run not in found:
-        raise InvalidFieldError("run", f"{name} has no evaluation of run {run}")
+        raise InvalidFieldError(
+            "run",
+            f"{name} has no evaluation of run {run}; runs: {', '.join(map(str, found)) or 'none'}",
+        )
     if plot is not None:
         if not found:
-            raise InvalidFieldError("plot", f"{name} has no evaluation yet")
+            raise InvalidFieldError("plot", f"{name} has no evaluation yet; its runs make them")
         alert = job.spec.get(CONFIG, {}).get("evaluationJobAlertConfig") or {}
         _draw(found, run or max(found), plot, chart, alert)
     elif json:

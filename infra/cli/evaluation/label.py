@@ -117,7 +117,7 @@ def answer(
         task = _task(ledger, target(context), name, run)
         fields = dict(_answer(task, text) for text in answers)
         if len(fields) < len(answers):
-            raise InvalidFieldError("answers", "a sample has two answers")
+            raise InvalidFieldError("answers", "a sample has two answers; give one for each")
         _say(keep_answers(ledger, task.job, task.run, annotator, fields))
 
 

@@ -77,21 +77,27 @@ def diff(
     aim = target(context)
     with aim.open() as ledger:
         if name is None:
-            _refuse("attempts", attempts, "are those of one job: name it")
+            _refuse("attempts", attempts, "are those of one job; give its NAME")
             fleet = diff_fleet(ledger.reader, *_span(ledger, from_, to, clock), filter_, limit)
             changes.print_fleet(fleet, filter_, json=json)
             return
-        _refuse("filter", filter_, "is for all jobs, and a job is named")
+        _refuse("filter", filter_, f"is for all jobs; leave it out, or the name {name}")
         job = aim.name(name)
         if attempts is None and other is None:
             compared = _two_moments(ledger, job, _span(ledger, from_, to, clock, job))
         else:
-            _refuse("from", from_, "is for one job at two moments; others are compared as of --to")
+            _refuse(
+                "from", from_, "is for one job at two moments; give --to for two jobs or attempts"
+            )
             moment = moment_of(ledger.reader, "to", to, clock, job)
             if other is None:
                 compared = _attempts(ledger, job, attempts or (0, 0), moment)
             else:
-                _refuse("attempts", attempts, "are those of one job, and two are named")
+                _refuse(
+                    "attempts",
+                    attempts,
+                    f"are those of one job; leave them out, or the second job {other}",
+                )
                 compared = _two_jobs(ledger, (job, moment), (aim.name(other), to, clock))
     changes.print_diff(compared, json=json)
 

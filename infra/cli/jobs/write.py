@@ -104,4 +104,6 @@ def _time(text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidFieldError("time", f"{text!r} is not an ISO 8601 time") from error
+        raise InvalidFieldError(
+            "time", f"{text!r} is not an ISO 8601 time, such as 2026-12-31T23:59:59Z"
+        ) from error

@@ -35,9 +35,10 @@ class Compared(NamedTuple):
             f"{self.file}: the state {state} was set by {origin}",
         ]
         if self.uncovered:
+            noun = "version" if len(self.uncovered) == 1 else "versions"
             numbers = ", ".join(map(str, self.uncovered))
             parts.append(
-                f"not covered by this receipt: versions {numbers}, and the file's first line;"
+                f"not covered by this receipt: {noun} {numbers}, and the file's first line;"
                 " for a receipt of each version: jobledger receipt NAME --version N"
             )
         return parts

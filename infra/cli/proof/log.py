@@ -7,7 +7,7 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import OUT, Json, aside, print_json, say, target
 from jobledger.infra.cli.diagnosis.log import check_last_signed
-from jobledger.infra.errors import ForkedError, ProofError
+from jobledger.infra.errors import ForkedError
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.resume import lost
@@ -15,10 +15,11 @@ from jobledger.infra.proof.signing.algorithms import ALGORITHMS
 from jobledger.infra.proof.signing.keys import (
     create_key,
     find_keys,
+    require_keys,
     retire_keys,
 )
 from jobledger.infra.proof.signing.notes import SigningKey
-from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.proof.signing.signer import read_kept, require_kept
 from jobledger.infra.proof.tiles import export_tiles
 from jobledger.infra.settings import Settings
 
@@ -66,9 +67,7 @@ def show_keys(context: typer.Context) -> None:
 
 def _keys(origin: str) -> list[SigningKey]:
     """The log's keys on this machine; raises ProofError if there is none."""
-    if keys := find_keys(Settings(), origin):
-        return keys
-    raise ProofError("key", f"no key of {origin} is on this machine, so nothing can be signed")
+    return require_keys(Settings(), origin)
 
 
 def _why_not_signed(connection: Connection) -> str | None:
@@ -148,11 +147,7 @@ def tiles(
     """Export the log as static files for any web server and other tools (C2SP tlog-tiles)."""
     with target(context).open() as ledger, ledger.connection() as connection:
         ledger.checkpoint()
-        note = read_kept(connection)
-        if note is None:
-            raise ProofError(
-                "checkpoint", "nothing was signed yet, and the log's key is not on this machine"
-            )
+        note = require_kept(connection)
         added = export_tiles(connection, Tree(), folder, note)
     say(f"{added.tiles} tiles and {added.bundles} bundles of entries added to {folder}")
     if added.missing:

@@ -96,7 +96,10 @@ def verify_receipt(
     checkpoint, signed = made.verify(keys)
     cosigned = [each.name for each in signed if not each.signs_as_log(checkpoint.origin)]
     if len(cosigned) < witnesses:
-        raise ProofError("receipt", f"{len(cosigned)} known witnesses cosigned, not {witnesses}")
+        raise ProofError(
+            "receipt",
+            f"{len(cosigned)} of the known witnesses cosigned it, and --witnesses needs {witnesses}",
+        )
     compared = None if job is None else compare_file(made, job)
     files = [*epoch_files(Settings(), checkpoint.origin), *(lost or ())]
     lost_by = find_loss(made, checkpoint, [_resumption(each, keys) for each in files])

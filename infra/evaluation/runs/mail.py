@@ -45,7 +45,9 @@ class Mailer(NamedTuple):
         except ValueError as error:
             raise InvalidFieldError("smtp", str(error)) from None
         if parts.scheme not in PORTS or not parts.hostname:
-            raise InvalidFieldError("smtp", "is not smtp://[USER:PASSWORD@]HOST[:PORT], or smtps")
+            raise InvalidFieldError(
+                "smtp", "is not of the form smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://…"
+            )
         return cls(
             parts.scheme,
             parts.hostname,

@@ -263,7 +263,10 @@ def _check(first: int, given: Sequence[Prediction]) -> None:
     """Raises InvalidFieldError for what cannot be stored, with its place in the call."""
     for index, prediction in enumerate(given, first):
         if prediction.time.tzinfo is None:
-            raise InvalidFieldError(f"predictions[{index}].time", "has no time zone")
+            raise InvalidFieldError(
+                f"predictions[{index}].time",
+                f"{prediction.time} has no time zone; give one, such as UTC",
+            )
     try:
         encoded = orjson.dumps([prediction[:2] for prediction in given])
         if len(encoded) <= examples.MAX_BYTES and MARKER not in encoded:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from xml.etree import ElementTree as ET
 
-from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.errors import InvalidFieldError, shown
+from jobledger.domain.values.canonical import JsonObject, json_type, object_of
 from jobledger.infra.evaluation.tasks.labeling import Answered, answer_all
 from jobledger.infra.evaluation.tasks.tasks import Question, Task, find_task, questions
 from jobledger.infra.read.reader import Reader
@@ -104,7 +104,9 @@ def import_answers(
 def read_export(task: Task, value: Any) -> Given:
     """The answers in an export of this task; raises InvalidFieldError for another JSON."""
     if not isinstance(value, list):
-        raise InvalidFieldError("tasks", "is not a JSON list of tasks, as Label Studio exports it")
+        raise InvalidFieldError(
+            "tasks", f"must be a list of tasks, as Label Studio exports it, not {json_type(value)}"
+        )
     answers, places = dict[str, dict[int, Any]](), dict[int, str]()
     for number, item in enumerate(value):
         place = f"tasks[{number}]"
@@ -116,7 +118,8 @@ def read_export(task: Task, value: Any) -> Given:
             answer = _boxes(annotation, at) if task.boxes else _choices(annotation, at)
             if of_person.setdefault(sample, answer) != answer:
                 raise InvalidFieldError(
-                    at, f"has a second answer of the same annotator for sample {sample}"
+                    at,
+                    f"is a second answer of the same annotator for sample {sample}; leave one out",
                 )
     return Given(answers, places)
 
@@ -127,7 +130,10 @@ def _sample(task: Task, item: Any, place: str) -> int:
     place = f"{place}.data"
     for field, expected in (("job", task.job), ("run", task.run)):
         if _field(data, place, field, type(expected)) != expected:
-            raise InvalidFieldError(f"{place}.{field}", f"is not {expected}")
+            raise InvalidFieldError(
+                f"{place}.{field}",
+                f"{shown(data[field])} is not {expected}, the task that was exported",
+            )
     sample = _field(data, place, "sample", int)
     assert isinstance(sample, int)
     return sample
@@ -137,9 +143,7 @@ def _finished(annotations: list[Any], place: str) -> Iterator[tuple[str, JsonObj
     """The annotations that were not skipped, each with its place."""
     for number, annotation in enumerate(annotations):
         at = f"{place}[{number}]"
-        if not isinstance(annotation, dict):
-            raise InvalidFieldError(at, "is not a JSON object")
-        if not annotation.get("was_cancelled"):
+        if not object_of(at, annotation).get("was_cancelled"):
             yield at, annotation
 
 
@@ -149,7 +153,9 @@ def _annotator(annotation: JsonObject, place: str) -> str:
         who = who.get("email") or who.get("id")
     if (isinstance(who, str) and who) or type(who) is int:
         return str(who)
-    raise InvalidFieldError(f"{place}.completed_by", "names no annotator")
+    raise InvalidFieldError(
+        f"{place}.completed_by", f"{shown(who)} names no annotator; it is a mail address or an id"
+    )
 
 
 def _choices(annotation: JsonObject, place: str) -> list[Any]:
@@ -173,9 +179,7 @@ def _values(
     """The regions of a type: the value's place, the region, its value."""
     for number, region in enumerate(_field(annotation, place, "result", list)):
         at = f"{place}.result[{number}]"
-        if not isinstance(region, dict):
-            raise InvalidFieldError(at, "is not a JSON object")
-        if region.get("type") == type_:
+        if object_of(at, region).get("type") == type_:
             yield f"{at}.value", region, _field(region, at, "value", dict)
 
 
@@ -198,7 +202,7 @@ def _box(place: str, region: JsonObject, value: JsonObject) -> JsonObject:
 def _percent(value: JsonObject, place: str, field: str) -> float:
     given = value.get(field)
     if type(given) not in {int, float}:
-        raise InvalidFieldError(f"{place}.{field}", "is not a number")
+        raise InvalidFieldError(f"{place}.{field}", f"must be a number, not {json_type(given)}")
     return float(given)  # type: ignore[arg-type]
 
 
@@ -209,13 +213,20 @@ def _part(percent: float) -> float:
 
 def _field(given: Any, place: str, field: str, kind: type) -> Any:
     """A field of a JSON object, of that type; raises InvalidFieldError."""
-    if not isinstance(given, dict):
-        raise InvalidFieldError(place, "is not a JSON object")
-    value = given.get(field)
+    value = object_of(place, given).get(field)
     if type(value) is not kind:
-        why = "is missing" if field not in given else f"is no {_WORDS[kind]}"
+        why = (
+            f"is missing; it is {_WORDS[kind]}"
+            if field not in given
+            else f"must be {_WORDS[kind]}, not {json_type(value)}"
+        )
         raise InvalidFieldError(f"{place}.{field}", why)
     return value
 
 
-_WORDS: Final[dict[type, str]] = {list: "list", dict: "object", str: "text", int: "number"}
+_WORDS: Final[dict[type, str]] = {
+    list: "a list",
+    dict: "an object",
+    str: "a string",
+    int: "a number",
+}

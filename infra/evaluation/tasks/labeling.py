@@ -136,7 +136,9 @@ def _check_questions(connection: Connection, task: Task, numbers: set[int]) -> N
     unknown = numbers - {number for (number,) in rows}
     if unknown:
         field = f"answers.{min(unknown)}"
-        raise InvalidFieldError(field, f"run {task.run} has no question about this sample")
+        raise InvalidFieldError(
+            field, f"run {task.run} has no question about this sample; its samples are in the task"
+        )
 
 
 def _record(

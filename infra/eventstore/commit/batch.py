@@ -1,7 +1,7 @@
 """Writes that one commit takes together, decided on jobs as this process last knew them.
 
 It waits for nothing itself: the committer adds writes, looks up what `unknown_*` names, calls
-`decide`, appends `rows`, and calls `settle`. Versions tell the database whether a job was out of date.
+`decide`, appends `rows`, and calls `settle`. By the versions, the database finds jobs that were out of date.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -93,7 +93,7 @@ class BulkWrite(Pending):
         return [row_of(event, event.data.encode()) for event in self.events]
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """History is believed: the events are folded, not judged."""
+        """The events are folded as they are: what is recorded is not decided again."""
         fold_all(self.events, jobs, self.pasts)
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:

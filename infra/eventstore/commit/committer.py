@@ -212,7 +212,7 @@ class Committer:
             return ()
 
     def _settled(self, batch: Batch, placed: Placed | None) -> Sequence[Pending]:
-        """Tells the writes what was written; returns those that have to be decided again."""
+        """Settles the writes of a batch that was written; returns those that have to be decided again."""
         if placed is not None:
             self.gathering.note(placed, len(batch.rows))
         self.cache.store(batch.jobs.values(), placed, batch.added_bytes)

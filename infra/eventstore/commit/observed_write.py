@@ -97,7 +97,7 @@ class ObservedWrite(BulkWrite):
         return super().write(appender, jobs) if decided.made else None
 
     def _holds(self, appender: Appender, decided: Decisions) -> bool:
-        """Whether it was decided on what is stored, as far as the versions that it writes do not tell."""
+        """Whether it was decided on what is stored, where the versions that it writes do not prove that."""
         if decided.past_needed or (not self._new and self._made(appender, self._known)):
             return False
         silent = list({*self.touches} - {each[NAME] for each in decided.made})

@@ -63,7 +63,7 @@ class Pending(ABC):
     prepared: Mapping[str, Change] = {}
     """Changes of its jobs, as far as its caller worked them out."""
     assumed_new: Mapping[str, Job] = {}
-    """Jobs its caller takes for new, so that nobody reads them; their versions tell if they are not."""
+    """Jobs that its caller assumes to be new, so that nobody reads them; if they are not, their versions conflict."""
     past_names: Sequence[str] = ()
     """The jobs of which it needs all events; it is `alone` then."""
     pasts: Mapping[str, Sequence[Event]] = {}

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.filters import All, Filter, Restriction, parts_of
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.google.wire.dialects import EVALUATION_STATES, in_states, read_filter
 from jobledger.infra.google.wire.masks import camel
 from jobledger.infra.google.wire.scalars import Refused, timestamp
@@ -31,6 +32,16 @@ _TIME: Final = re.compile(
 _NANOSECONDS: Final = re.compile(r"(\.[0-9]{6})[0-9]+")
 _EQUAL: Final = frozenset({"=", ":", "!="})
 _BOUND: Final = frozenset({"=", ":", "<", "<=", ">", ">="})
+
+FIELDS: Final = (
+    "evaluation_job.evaluation_job_id",
+    "evaluation_job.model_id",
+    "evaluation_job.evaluation_job_run_time_start",
+    "evaluation_job.evaluation_job_run_time_end",
+    "evaluation_job.job_state",
+    "annotation_spec.display_name",
+)
+"""Fields of filters, in camel or snake case."""
 
 EVERYTHING: Final = All(())
 
@@ -130,7 +141,8 @@ def _translate(restriction: Restriction) -> Filter:
             return in_states(restriction, EVALUATION_STATES)
         case ["annotationSpec", "displayName"]:
             return _compared(restriction, LABEL)
-    raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+    asked = ".".join(restriction.field)
+    raise InvalidFieldError("filter", f"there is no field {asked!r}{did_you_mean(asked, FIELDS)}")
 
 
 def _compared(restriction: Restriction, field: tuple[str, ...]) -> Filter:

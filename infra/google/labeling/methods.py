@@ -11,8 +11,9 @@ from typing import Any, Final
 from jobledger.domain import errors
 from jobledger.domain.job import Job
 from jobledger.domain.metrics.evaluation import CONFIG, check_job, check_numbers
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, object_of
 from jobledger.domain.values.filters import Filter, Restriction
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.domain.values.schedules import parse_schedule
 from jobledger.infra.google.labeling import evaluations, spec_sets
 from jobledger.infra.google.labeling.evaluation_filters import of_model
@@ -42,6 +43,8 @@ PATCHED: Final = (
     (CONFIG, "exampleCount"),
     (CONFIG, "exampleSamplePercentage"),
 )
+FIELDS: Final = ("evaluation_job.model_id", "evaluation_job.state")
+"""Fields of filters, in camel or snake case."""
 
 
 async def create(call: Call) -> JsonObject:
@@ -130,16 +133,15 @@ def resource(job: Job) -> JsonObject:
 
 def _unwrapped(body: object) -> object:
     """`{"job": …}`, as CreateEvaluationJobRequest is."""
-    if not isinstance(body, dict):
-        raise errors.InvalidFieldError("body", "is not a JSON object")
-    for field in body:
+    fields = object_of("body", body)
+    for field in fields:
         if field not in {"job", "parent"}:
             raise errors.InvalidFieldError(
                 str(field)[:80], "is not a field of the request; it has the field job"
             )
-    if "job" not in body:
-        raise errors.InvalidFieldError("job", "is missing")
-    return body["job"]
+    if "job" not in fields:
+        raise errors.InvalidFieldError("job", "is missing; give the evaluation job")
+    return fields["job"]
 
 
 def _check(job: JsonObject, at: str) -> None:
@@ -208,12 +210,14 @@ def _patched(call: Call, body: JsonObject) -> Paths:
     paths = paths or tuple(path for path in PATCHED if _has(body, path))
     if not paths:
         raise errors.InvalidFieldError(
-            "updateMask", "names no field, and none that can change was sent"
+            "updateMask",
+            f"names no field, and the body has none of {', '.join(map('.'.join, PATCHED))}",
         )
     for path in paths:
         if path not in PATCHED:
             raise errors.InvalidFieldError(
-                "updateMask", f"{'.'.join(path)} cannot be patched: delete the job and make another"
+                "updateMask",
+                f"{'.'.join(path)} cannot be patched; delete the job and create another",
             )
     return paths
 
@@ -238,7 +242,10 @@ def _translate(restriction: Restriction) -> Filter:
             return dialects.in_states(restriction, dialects.EVALUATION_STATES)
         case ["evaluationJob", "modelId"] | ["modelId"]:
             return of_model(restriction)
-    raise errors.InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+    asked = ".".join(restriction.field)
+    raise errors.InvalidFieldError(
+        "filter", f"there is no field {asked!r}{did_you_mean(asked, FIELDS)}"
+    )
 
 
 _JOBS: Final = "v1beta1/projects/*/evaluationJobs"

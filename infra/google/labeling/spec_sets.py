@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 from jobledger.domain import errors
+from jobledger.domain.errors import shown
 from jobledger.domain.states import MAY_EXECUTE
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
@@ -54,7 +55,7 @@ def create(call: Call) -> JsonObject:
     """It is given a random number: of one display name there may be several."""
     given = API.parse(REQUEST, call.body).get(FIELD)
     if given is None:
-        raise errors.InvalidFieldError(FIELD, "is missing")
+        raise errors.InvalidFieldError(FIELD, "is missing; give the annotation spec set")
     _check(given)
     specs = [{**spec, "index": n} for n, spec in enumerate(given["annotationSpecs"])]
     about = (given["displayName"], given.get("description", ""), orjson.dumps(specs).decode())
@@ -119,14 +120,15 @@ def _check(given: JsonObject) -> None:
     field = f"{FIELD}.annotationSpecs"
     if not 1 <= len(specs) <= MAX_LABELS:
         raise errors.InvalidFieldError(
-            field, f"has {len(specs)} labels, and 1 to {MAX_LABELS} are wanted"
+            field, f"has {len(specs)} labels, and needs 1 to {MAX_LABELS}"
         )
     seen: set[str] = set()
     for n, spec in enumerate(specs):
         _check_named(spec, f"{field}[{n}]")
         if spec["displayName"] in seen:
             raise errors.InvalidFieldError(
-                f"{field}[{n}].displayName", "is the name of another label"
+                f"{field}[{n}].displayName",
+                f"{shown(spec['displayName'])} is the name of another label; give each label a name of its own",
             )
         seen.add(spec["displayName"])
 
@@ -134,12 +136,14 @@ def _check(given: JsonObject) -> None:
 def _check_named(given: Mapping[str, str], at: str) -> None:
     name = given.get("displayName", "")
     if not name:
-        raise errors.InvalidFieldError(f"{at}.displayName", "is missing")
+        raise errors.InvalidFieldError(
+            f"{at}.displayName", f"is missing; give 1 to {MAX_DISPLAY_NAME} characters"
+        )
     if len(name) > MAX_DISPLAY_NAME:
-        why = f"is longer than {MAX_DISPLAY_NAME} characters"
+        why = f"has {len(name)} characters; the limit is {MAX_DISPLAY_NAME}"
         raise errors.InvalidFieldError(f"{at}.displayName", why)
     if len(given.get("description", "")) > MAX_DESCRIPTION:
-        why = f"is longer than {MAX_DESCRIPTION} characters"
+        why = f"has {len(given['description'])} characters; the limit is {MAX_DESCRIPTION}"
         raise errors.InvalidFieldError(f"{at}.description", why)
 
 

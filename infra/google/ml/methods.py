@@ -16,6 +16,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.filters import Filter, Restriction
 from jobledger.domain.values.labels import from_google, parse_google_labels
 from jobledger.domain.values.moments import Clock
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.google.ml.job_fields import API, resource
 from jobledger.infra.google.wire import iam
 from jobledger.infra.google.wire.calls import AS_OF, Call, Method, Methods, moment_of
@@ -124,9 +125,16 @@ def _patched(call: Call, body: JsonObject) -> Paths:
     for path in paths:
         if path not in PATCHED:
             raise InvalidFieldError(
-                "updateMask", f"{'.'.join(path)} cannot be patched, only labels and etag"
+                "updateMask", f"{'.'.join(path)} cannot be patched; labels and etag can be"
             )
     return paths
+
+
+FIELDS: Final = (
+    "jobId", "state", "labels", "createTime", "startTime", "endTime", "errorMessage", "etag",
+    "trainingInput", "predictionInput", "trainingOutput", "predictionOutput",
+)  # fmt: skip
+"""Fields of filters, in camel or snake case."""
 
 
 def _translate(restriction: Restriction) -> Filter:
@@ -145,7 +153,8 @@ def _translate(restriction: Restriction) -> Filter:
             return restriction._replace(field=("spec", field, *map(camel, path)))
         case ("trainingOutput" | "predictionOutput") as field, path:
             return restriction._replace(field=("output", field, *map(camel, path)))
-    raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+    asked = ".".join(restriction.field)
+    raise InvalidFieldError("filter", f"there is no field {asked!r}{did_you_mean(asked, FIELDS)}")
 
 
 _JOBS: Final = "v1/projects/*/jobs"

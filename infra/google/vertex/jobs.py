@@ -10,6 +10,7 @@ from jobledger.domain.states import JobState
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.filters import Filter, Restriction
 from jobledger.domain.values.labels import from_google, google_labels, parse_google_labels
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex import operations
 from jobledger.infra.google.vertex.resources import Resource, check_running, shown
@@ -177,11 +178,15 @@ class Face:
         paths = paths or tuple((field,) for field in body if field in PATCHED)
         if not paths:
             raise InvalidFieldError(
-                "updateMask", "names no field, and none that can change was sent"
+                "updateMask",
+                f"names no field, and the body has none of {', '.join(sorted(PATCHED))}",
             )
         for path in paths:
             if path[0] not in PATCHED:
-                raise InvalidFieldError("updateMask", f"{'.'.join(path)} cannot be patched")
+                can = ", ".join(sorted(PATCHED))
+                raise InvalidFieldError(
+                    "updateMask", f"{'.'.join(path)} cannot be patched; {can} can be"
+                )
         # A list is replaced whole, also where the mask names what is in it.
         lists = "modelDeploymentMonitoringObjectiveConfigs"
         return tuple(dict.fromkeys((lists,) if path[0] == lists else path for path in paths))
@@ -204,8 +209,21 @@ class Face:
             return restriction
         path = ELSEWHERE.get(field)
         if path is None:
-            raise InvalidFieldError("filter", f"there is no field {'.'.join(restriction.field)!r}")
+            asked = ".".join(restriction.field)
+            raise InvalidFieldError(
+                "filter", f"there is no field {asked!r}{did_you_mean(asked, self._filter_fields())}"
+            )
         return restriction._replace(field=(*path, *map(camel, rest)))
+
+    def _filter_fields(self) -> list[str]:
+        return [
+            "name",
+            "displayName",
+            "labels",
+            self.resource.state_field,
+            *sorted(TIMES),
+            *ELSEWHERE,
+        ]
 
     def _order_by(self, text: str) -> str:
         """AIP-132's, over the times and the display name; raises InvalidFieldError."""

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any, Final
 
 from jobledger.domain.commands import CancelJob, DeleteJob, JobCommand
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.google.ml.methods import cancelled_by
 from jobledger.infra.google.vertex import operations
@@ -49,7 +49,8 @@ def _names(call: Call) -> list[str]:
     for number, name in enumerate(names):
         if not isinstance(name, str) or not name.startswith(f"{parent_of(call)}/pipelineJobs/"):
             raise InvalidFieldError(
-                f"names[{number}]", f"is not the name of a pipeline job of {parent_of(call)}"
+                f"names[{number}]",
+                f"{shown(name)} is not the name of a pipeline job, such as {parent_of(call)}/pipelineJobs/ID",
             )
     return names
 

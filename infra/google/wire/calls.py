@@ -110,9 +110,11 @@ class Call(NamedTuple):
         """An int32 parameter; 0 where it is not given."""
         text = self.query.get(parameter) or "0"
         if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 11):
-            raise InvalidFieldError(parameter, f"{text[:40]!r} is not a number")
+            raise InvalidFieldError(parameter, f"{text[:40]!r} is not a whole number")
         if not -(2**31) <= int(text) < 2**31:
-            raise InvalidFieldError(parameter, f"{text} is not a number of 32 bits")
+            raise InvalidFieldError(
+                parameter, f"{text} is not a number from -2147483648 to 2147483647"
+            )
         return int(text)
 
     def expect_no_fields(self) -> None:
@@ -120,7 +122,9 @@ class Call(NamedTuple):
         if self.body is None or self.body == {}:
             return
         field = next(iter(self.body), "body") if isinstance(self.body, dict) else "body"
-        raise InvalidFieldError(str(field)[:80], "this method's body has no fields")
+        raise InvalidFieldError(
+            str(field)[:80], "is not a field of the request, which has none; leave it out"
+        )
 
     def page_size(self, usual: int, most: int) -> int:
         """AIP-158: what is asked for, the usual if nothing is, and never more than the most."""

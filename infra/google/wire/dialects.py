@@ -70,7 +70,10 @@ def in_states(restriction: Restriction, states: States) -> Filter:
     pattern = value.replace("[", "[[]").replace("?", "[?]")  # Only `*` is wild.
     meant = [state for state in S if fnmatchcase(states[state], pattern)]
     if not meant and value not in set(states.values()) and "*" not in value:
-        raise InvalidFieldError("filter", f"state is never {value!r}")
+        raise InvalidFieldError(
+            "filter",
+            f"state is never {value!r}; it is one of {', '.join(dict.fromkeys(states.values()))}",
+        )
     one_of = Some(tuple(Restriction(("state",), "=", state.name) for state in meant))
     if not meant:
         one_of = Some((Restriction(("version",), "=", "0"),))  # No job is at version 0.

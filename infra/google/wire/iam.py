@@ -59,7 +59,7 @@ async def test_permissions(call: Call) -> JsonObject:
         return {}
     asked = body.get("permissions", [])
     if any("*" in permission for permission in asked):
-        raise InvalidFieldError("permissions", "wildcards are not allowed")
+        raise InvalidFieldError("permissions", "has a wildcard; name each permission in full")
     return {"permissions": asked} if asked else {}
 
 

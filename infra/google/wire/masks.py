@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.nearest import did_you_mean
 
 Paths = tuple[tuple[str, ...], ...]
 
@@ -27,7 +28,7 @@ def camel(name: str) -> str:
 def parse_mask(text: str, parameter: str) -> Paths:
     """The paths of a FieldMask such as `labels,job_spec.scheduling`; raises InvalidFieldError."""
     if len(text) > MAX_LENGTH:
-        raise InvalidFieldError(parameter, f"is longer than {MAX_LENGTH} characters")
+        raise InvalidFieldError(parameter, f"has {len(text)} characters; the limit is {MAX_LENGTH}")
     return tuple(_path(path.strip(), parameter) for path in text.split(",") if path.strip())
 
 
@@ -49,7 +50,10 @@ def check_fields(paths: Paths, fields: Mapping[str, Any], parameter: str) -> Non
     """Raises InvalidFieldError for a path that begins with no field of the message."""
     for path in paths:
         if path[0] != "*" and path[0] not in fields:
-            raise InvalidFieldError(parameter, f"there is no field {'.'.join(path)!r}")
+            asked = ".".join(path)
+            raise InvalidFieldError(
+                parameter, f"there is no field {asked!r}{did_you_mean(asked, fields)}"
+            )
 
 
 def select(resource: JsonObject, paths: Paths) -> JsonObject:
@@ -99,7 +103,7 @@ def merge(old: JsonObject, new: JsonObject, paths: Paths) -> JsonObject:
 def parse_partial(text: str) -> Paths:
     """The paths of Google's `fields` parameter: `a,b/c,d(e,f/g)`; raises InvalidFieldError."""
     if len(text) > MAX_LENGTH:
-        raise InvalidFieldError("fields", f"is longer than {MAX_LENGTH} characters")
+        raise InvalidFieldError("fields", f"has {len(text)} characters; the limit is {MAX_LENGTH}")
     paths, rest = _partial(_TOKEN.findall(text), 0)
     if rest or not paths:
         raise InvalidFieldError(

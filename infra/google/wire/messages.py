@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import orjson
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, json_type
 from jobledger.infra.google.wire import nesting
-from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, kind_of, shown
+from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, shown
 
 TYPES: Final = SCALARS | {"any": nesting.typed, "value": nesting.anything}
 
@@ -157,7 +157,7 @@ class _Message:
 
     def __call__(self, value: Any, depth_left: int) -> JsonObject:
         if not isinstance(value, dict):
-            raise Refused(f"must be an object, not {kind_of(value)}")
+            raise Refused(f"must be an object, not {json_type(value)}")
         nesting.check_depth(depth_left)
         fields, key, accepted = self._fields, "", {}
         try:
@@ -189,7 +189,7 @@ class _LenientMessage(_Message):
 
     def __call__(self, value: Any, depth_left: int) -> JsonObject:
         if not isinstance(value, dict):
-            raise Refused(f"must be an object, not {kind_of(value)}")
+            raise Refused(f"must be an object, not {json_type(value)}")
         nesting.check_depth(depth_left)
         held: JsonObject = {}
         for key, item in value.items():
@@ -219,7 +219,7 @@ def _enum(name: str, numbers: Mapping[str, int | None]) -> Check:
 
     def check(value: Any, _: int) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise Refused(f"must be a {name}, by name or number, not {kind_of(value)}")
+            raise Refused(f"must be a {name}, by name or number, not {json_type(value)}")
         found = names.get(value)
         if found is None:
             if not isinstance(value, str):

@@ -7,8 +7,8 @@ checks. Free JSON is made of messages too: a list is two, an object with its ent
 import re
 from typing import Any, Final
 
-from jobledger.domain.values.canonical import MAX_INTEGER
-from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, double, kind_of, string
+from jobledger.domain.values.canonical import MAX_INTEGER, json_type
+from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, double, string
 
 MAX_DEPTH: Final = 96
 """Messages within each other. Google's parsers stop at 100, and a response that contains a job in
@@ -28,7 +28,7 @@ def repeated(check: Check) -> Check:
 
     def check_all(value: Any, depth_left: int) -> list[Any]:
         if not isinstance(value, list):
-            raise Refused(f"must be a list, not {kind_of(value)}")
+            raise Refused(f"must be a list, not {json_type(value)}")
         check_depth(depth_left)
         accepted: list[Any] = []
         try:
@@ -46,7 +46,7 @@ def mapping(check: Check) -> Check:
 
     def check_all(value: Any, depth_left: int) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise Refused(f"must be an object, not {kind_of(value)}")
+            raise Refused(f"must be an object, not {json_type(value)}")
         check_depth(depth_left)
         key, accepted = "", {}
         try:

@@ -1,6 +1,6 @@
 """Places in the queue: `jobPosition` of ml v1 jobs.
 
-A place that the scheduler reported (`Queued` with a queuePosition) is believed. Otherwise it
+A place that the scheduler reported (`Queued` with a queuePosition) is used. Otherwise it
 is reckoned: by priority (trainingInput.scheduling.priority, higher first), then the older job
 first, among the waiting jobs of a project.
 """

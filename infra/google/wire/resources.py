@@ -97,8 +97,11 @@ def _detail(detail: JsonObject, type_: str) -> JsonObject:
 
 def check_display_name(spec: Mapping[str, Any]) -> None:
     """Raises InvalidFieldError for a displayName over 128 characters."""
-    if len(spec.get("displayName", "")) > MAX_DISPLAY_NAME:
-        raise InvalidFieldError("displayName", f"is longer than {MAX_DISPLAY_NAME} characters")
+    length = len(spec.get("displayName", ""))
+    if length > MAX_DISPLAY_NAME:
+        raise InvalidFieldError(
+            "displayName", f"has {length} characters; the limit is {MAX_DISPLAY_NAME}"
+        )
 
 
 def bare(resource: Mapping[str, Any]) -> JsonObject:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from jobledger.domain.values.canonical import json_type
+
 Check = Callable[[Any, int], Any]
 
 MAX_DOUBLE: Final = sys.float_info.max
@@ -56,34 +58,17 @@ def shown(text: str) -> str:
     return json.dumps(text if len(text) <= 100 else text[:100] + "…")
 
 
-def kind_of(value: Any) -> str:
-    """What sort of JSON a value is, for a sentence on what it should be."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "a list"
-        case _:
-            return "an object"
-
-
 def string(value: Any, _: int) -> str:
     """Text that UTF-8, JSON and PostgreSQL can hold."""
     if not isinstance(value, str):
-        raise Refused(f"must be a string, not {kind_of(value)}")
+        raise Refused(f"must be a string, not {json_type(value)}")
     if "\0" in value:
-        raise Refused("holds a NUL character")
+        raise Refused("has a NUL character; remove it")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise Refused("holds half of a surrogate pair, which is not Unicode") from None
+            raise Refused("has half of a surrogate pair, which is not Unicode; remove it") from None
     return value
 
 
@@ -91,7 +76,7 @@ def boolean(value: Any, _: int) -> bool:
     """Checks a bool."""
     if value is True or value is False:
         return value
-    raise Refused(f"must be true or false, not {kind_of(value)}")
+    raise Refused(f"must be true or false, not {json_type(value)}")
 
 
 def integer(low: int, high: int, normal: Callable[[int], int | str]) -> Check:
@@ -100,7 +85,7 @@ def integer(low: int, high: int, normal: Callable[[int], int | str]) -> Check:
     def check(value: Any, _: int) -> int | str:
         number = value if type(value) is int else _whole(value)
         if not low <= number <= high:
-            raise Refused(f"must be from {low} to {high}")
+            raise Refused(f"must be from {low} to {high}, not {number}")
         return normal(int(number))
 
     return check
@@ -111,7 +96,7 @@ def _whole(value: Any) -> int | float | Decimal:
     if type(value) is float and value.is_integer():
         return value
     if not isinstance(value, str):
-        what = "a fraction" if type(value) is float else kind_of(value)
+        what = "a fraction" if type(value) is float else json_type(value)
         raise Refused(f"must be a whole number, not {what}")
     try:
         number = Decimal(value) if _NUMBER.fullmatch(value) else None
@@ -142,7 +127,7 @@ def _float(value: Any) -> float | str:
             return float(value)
         raise Refused(f"must be a number, not {shown(value)}")
     if type(value) is not int:
-        raise Refused(f"must be a number, not {kind_of(value)}")
+        raise Refused(f"must be a number, not {json_type(value)}")
     return double(value)
 
 
@@ -151,7 +136,7 @@ def double(value: int) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise Refused("is larger than a double may be") from None
+        raise Refused(f"must be a number up to {MAX_DOUBLE:g}, the largest double") from None
 
 
 def octets(value: Any, depth_left: int) -> str:
@@ -160,7 +145,7 @@ def octets(value: Any, depth_left: int) -> str:
     bare = text.rstrip("=")
     padded = bare + "=" * (-len(bare) % 4)
     if not _BASE64.fullmatch(text) or len(bare) % 4 == 1 or text not in (bare, padded):
-        raise Refused("must be bytes in base64")
+        raise Refused(f"must be bytes in base64, not {shown(text)}")
     return b64encode(b64decode(padded.translate(_STANDARD_ALPHABET))).decode()
 
 

@@ -125,7 +125,9 @@ def _ours(request: Request, error: Exception) -> Exception:
         case RequestValidationError():
             return _invalid(error.errors()[0])
         case HTTPException(status_code=HTTPStatus.BAD_REQUEST):
-            return InvalidFieldError("body", "is not JSON, or too deep")
+            return InvalidFieldError(
+                "body", "is not JSON that can be read; check its syntax and its nesting"
+            )
         case HTTPException():
             return UnknownMethodError(request.method, request.url.path)
     return error

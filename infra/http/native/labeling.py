@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, json_type
 from jobledger.domain.values.names import parse_name, parse_text
 from jobledger.infra.access.required import READ
 from jobledger.infra.access.tokens import Caller
@@ -160,9 +160,14 @@ def _answers(value: Any) -> dict[int, Any]:
         if not isinstance(item, dict) or item.keys() != {"sample", "answer"}:
             raise InvalidFieldError(place, 'is not of the form {"sample": …, "answer": …}')
         if type(item["sample"]) is not int:
-            raise InvalidFieldError(f"{place}.sample", "is not a number")
+            raise InvalidFieldError(
+                f"{place}.sample",
+                f"must be the number of a sample, not {json_type(item['sample'])}",
+            )
         if item["sample"] in answers:
-            raise InvalidFieldError(f"{place}.sample", "has an answer already in this call")
+            raise InvalidFieldError(
+                f"{place}.sample", f"{item['sample']} has two answers in this call; give one"
+            )
         answers[item["sample"]] = item["answer"]
     return answers
 

@@ -10,7 +10,7 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerE
 from jobledger.domain.events import EVENT_TYPES, Updated, Updating
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import state_after
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, json_type, object_of
 from jobledger.domain.values.mending import as_object
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import REPORTS, required_for_report
@@ -150,9 +150,7 @@ def _report_or_error(
 def _report(number: int, item: Any, caller: Caller, request: Request) -> ReportedEvent:
     """One of a batch; raises InvalidFieldError with its place."""
     place = f"reports[{number}]"
-    if not isinstance(item, dict):
-        raise InvalidFieldError(place, "is not a JSON object")
-    fields = dict(item)
+    fields = dict(object_of(place, item))
     name, verb = fields.pop("name", None), fields.pop("report", None)
     type_ = REPORTS.get(verb) if isinstance(verb, str) else None
     if type_ is None:
@@ -161,7 +159,9 @@ def _report(number: int, item: Any, caller: Caller, request: Request) -> Reporte
             f"{str(verb)[:60]!r} is not a report; use one such as started or succeeded",
         )
     if not isinstance(name, str):
-        raise InvalidFieldError(f"{place}.name", "is not a string")
+        raise InvalidFieldError(
+            f"{place}.name", f"must be the name of a job, not {json_type(name)}"
+        )
     try:
         return _seen(name, type_, parse(MODELS[type_], fields), caller, request)
     except InvalidFieldError as error:

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.canonical import JsonObject, object_of
 from jobledger.domain.values.names import parse_name
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.access.required import READ
 from jobledger.infra.evaluation.samples.reading import read_page, read_rejected
 from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
@@ -133,17 +134,18 @@ def _items(body: bytes, field: str, known: set[str]) -> Iterator[tuple[str, Json
     """The objects in a body, each with its place in it."""
     for number, item in enumerate(load_items(body, field)):
         place = f"{field}[{number}]"
-        if not isinstance(item, dict):
-            raise InvalidFieldError(place, "is not a JSON object")
-        if unknown := item.keys() - known:
-            raise InvalidFieldError(f"{place}.{min(unknown)[:80]}", "there is no such field")
+        if unknown := object_of(place, item).keys() - known:
+            name = min(unknown)[:80]
+            raise InvalidFieldError(f"{place}.{name}", f"is not a field{did_you_mean(name, known)}")
         yield place, item
 
 
 def _prediction(place: str, item: Mapping[str, Any], now: datetime) -> Prediction:
     for field in ("input", "output"):
         if field not in item:
-            raise InvalidFieldError(f"{place}.{field}", "is missing")
+            raise InvalidFieldError(
+                f"{place}.{field}", "is missing; a prediction has input and output"
+            )
     key = item.get("key")
     return Prediction(
         item["input"],

@@ -82,7 +82,9 @@ class JobPage:
         """Since which step each field was what it was before those."""
         number = _number(request, "window")
         if number * history.WINDOW > len(outline.rows):
-            raise InvalidFieldError("window", f"there is no window {number}")
+            raise InvalidFieldError(
+                "window", f"there is no window {number}; the last is {outline.last_window}"
+            )
         return {"since": history.read_blame(self._reader, outline, number)}
 
     def steps(self, outline: history.Outline, request: Request) -> JsonObject:

@@ -36,7 +36,7 @@ class Checkpoint(NamedTuple):
         """Parses a note's text; lines after the third are ignored. Raises ProofError."""
         lines = text.removesuffix("\n").split("\n")
         if len(lines) < 3 or not all(lines):
-            raise ProofError("checkpoint", "lacks the three lines origin, size and root")
+            raise ProofError("checkpoint", "must have three lines: origin, size and root")
         if NUMBER.fullmatch(lines[1]) is None:
             raise ProofError("checkpoint", f"{lines[1][:40]!r} is not a size")
         return cls(lines[0], int(lines[1]), decode_hash(lines[2], "checkpoint"))
@@ -69,5 +69,7 @@ def open_checkpoint(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint:
             "checkpoint", f"is of {checkpoint.origin[:80]!r}, and the known keys are of {names}"
         )
     if not note.signed_by(of_log):
-        raise ProofError("checkpoint", "no known key of its log signed it")
+        raise ProofError(
+            "checkpoint", f"none of the known keys of {checkpoint.origin[:80]!r} signed it"
+        )
     return checkpoint

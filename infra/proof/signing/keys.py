@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
+from typing import Final
 
 from jobledger.infra.errors import FileAccessError, ProofError
 from jobledger.infra.proof.signing.algorithms import SIGNATURE
 from jobledger.infra.proof.signing.notes import SigningKey, VerifierKey
 from jobledger.infra.settings import Settings
+
+MAX_FILE_BYTES: Final = 1_000_000
+"""The greatest size of a file of keys, of a note or of a receipt."""
 
 
 def keys_folder(settings: Settings) -> Path:
@@ -69,6 +73,13 @@ def find_keys(settings: Settings, origin: str) -> list[SigningKey]:
     return keys
 
 
+def require_keys(settings: Settings, origin: str) -> list[SigningKey]:
+    """Returns the keys as `find_keys` does; raises ProofError also if this machine has none."""
+    if keys := find_keys(settings, origin):
+        return keys
+    raise ProofError("key", f"no key of {origin} is on this machine, so nothing can be signed")
+
+
 def key_origins(settings: Settings) -> set[str]:
     """Returns the names of the logs with keys here; unreadable files are skipped."""
     if settings.signing_key is not None:
@@ -108,7 +119,7 @@ def read_verifiers(given: Sequence[str]) -> list[VerifierKey]:
         lines = [line.strip() for line in read_text(Path(each), "key").splitlines()]
         found += [VerifierKey.parse(line) for line in lines if line and not line.startswith("#")]
         if not lines:
-            raise ProofError("key", f"{each} contains no key")
+            raise ProofError("key", f"{each} contains no key; write one per line (NAME+ID+BASE64)")
     return found
 
 
@@ -117,15 +128,15 @@ def read_text(path: Path, what: str) -> str:
     try:
         text = read_bytes(path, what).decode("utf-8")
     except UnicodeDecodeError:
-        raise ProofError(what, f"{path} is not text") from None
+        raise ProofError(what, f"{path} is not text in UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_bytes(path: Path, what: str) -> bytes:
     """Reads a small file; raises ProofError if it cannot be read."""
     try:
-        if path.stat().st_size > 1_000_000:
-            raise ProofError(what, f"{path} is too long to be one")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ProofError(what, f"{path} has more than {MAX_FILE_BYTES:,} bytes, the limit")
         return path.read_bytes()
     except OSError as error:
         raise FileAccessError(what, f"{path} cannot be read: {error.strerror or error}") from None

@@ -186,14 +186,16 @@ class Note(NamedTuple):
         try:
             message = (note if isinstance(note, bytes) else note.encode()).decode()
         except UnicodeError:
-            raise ProofError("note", "is not UTF-8 text") from None
+            raise ProofError("note", "must be UTF-8 text") from None
         if len(message) > MAX_NOTE:
             raise ProofError("note", f"is longer than {MAX_NOTE} characters")
         if any(character < " " and character != "\n" for character in message):
-            raise ProofError("note", "holds control characters")
+            raise ProofError("note", "has control characters; a note has none but newlines")
         text, blank, signatures = message.rpartition("\n\n")
         if not blank or not signatures.endswith("\n"):
-            raise ProofError("note", "is not a signed note, or is cut off")
+            raise ProofError(
+                "note", "is not a signed note, or is cut off: it must end with its signatures"
+            )
         lines = signatures.removesuffix("\n").split("\n")
         if len(lines) > MAX_SIGNATURES:
             raise ProofError("note", f"has more than {MAX_SIGNATURES} signatures")
@@ -266,7 +268,7 @@ def encode_hashes(hashes: Iterable[bytes]) -> str:
 def parse_number(text: str, what: str) -> int:
     """Parses a decimal number without leading zeros; raises ProofError."""
     if NUMBER.fullmatch(text) is None:
-        raise ProofError(what, f"{text[:40]!r} is not a number")
+        raise ProofError(what, f"{text[:40]!r} is not a whole number")
     return int(text)
 
 

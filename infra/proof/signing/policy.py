@@ -147,7 +147,9 @@ class _Reader:
         if name == NONE:
             raise ProofError("policy", f"the name {NONE!r} is reserved: it means no witness")
         if self._is_defined(name):
-            raise ProofError("policy", f"the name {name[:80]!r} is defined already")
+            raise ProofError(
+                "policy", f"the name {name[:80]!r} is defined already; give each name once"
+            )
 
     def _is_defined(self, name: str) -> bool:
         return name in self.witnesses or name in self.groups or name in self.skipped
@@ -169,7 +171,7 @@ class _Reader:
 
     def _set_quorum(self, name: str) -> None:
         if self.quorum is not None:
-            raise ProofError("policy", "has a second quorum line")
+            raise ProofError("policy", "has a second quorum line; keep one")
         if name != NONE and not self._is_defined(name):
             raise ProofError("policy", f"{name[:80]!r} is not defined by a line before")
         self.quorum = name

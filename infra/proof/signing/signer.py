@@ -119,7 +119,7 @@ class Signer:
         log, last = tree.log_state(connection), self._last(connection)
         if last is None:
             raise ProofError(
-                "checkpoint", "no checkpoint was signed before, so no event can be lost"
+                "checkpoint", "no checkpoint was signed before: there is nothing to resume"
             )
         before = Checkpoint.parse(last.text)
         now = Checkpoint(self.origin, log.size, tree.root(connection, log.size))
@@ -213,3 +213,12 @@ def read_kept(connection: Connection) -> Note | None:
     with translated():
         row = connection.execute(READ_CHECKPOINT).fetchone()
     return None if row is None else Note.parse(row[0])
+
+
+def require_kept(connection: Connection) -> Note:
+    """Returns the last checkpoint as `read_kept` does; raises ProofError also if there is none."""
+    if (note := read_kept(connection)) is not None:
+        return note
+    raise ProofError(
+        "checkpoint", "nothing was signed yet; sign on the machine that has the log's key"
+    )

@@ -50,7 +50,7 @@ class Witnesses:
         def prove_alone(old: int) -> list[bytes]:
             with proving:
                 if over.is_set():
-                    raise ProofError("checkpoint", "the proof came too late")
+                    raise ProofError("checkpoint", "the proof came too late; try again")
                 return prove(old)
 
         threads = [
@@ -94,7 +94,7 @@ class _Asked:
 
     def _cosignature(self, note: notes.Note, prove: Prove) -> notes.Signature:
         if not is_address(self._url):
-            raise ProofError(self._url, "is not an http or https address")
+            raise ProofError(self._url, "must begin with http:// or https://")
         size = Checkpoint.parse(note.text).size
         for _ in range(1 + ASKED_AGAIN):
             if self._seen > size:
@@ -108,7 +108,7 @@ class _Asked:
                 self._seen = size
                 return cosignature
             self._seen = self._last_size(body)
-        raise ProofError(self._url, "answered with a different size each time")
+        raise ProofError(self._url, "answered with a different size each time; try again later")
 
     def _last_size(self, body: bytes) -> int:
         """Returns the size that the witness last cosigned, from its answer."""
@@ -125,7 +125,9 @@ class _Asked:
         ):
             if 0 < signature.time < 2**63:
                 return signature
-        raise ProofError(self._url, "answered without a cosignature of its key")
+        raise ProofError(
+            self._url, "answered without a cosignature; check the witness's key in the policy"
+        )
 
 
 def _text(body: bytes) -> str:

@@ -50,7 +50,7 @@ class Submission(NamedTuple):
         head, blank, note = body.partition(b"\n\n")
         try:
             if not blank:
-                raise ProofError("checkpoint", "is missing after the empty line")
+                raise ProofError("checkpoint", "is missing; it follows the empty line")
             lines = head.decode().split("\n")
             if not lines[0].startswith("old "):
                 raise ProofError("request", "must begin with a line old SIZE")

@@ -194,7 +194,7 @@ class Follower:
         with collecting_less():
             repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
         self._note_missed(self.summary.unplaced_count - missed)
-        # Only now may the source forget them: recorded again they would be the same events.
+        # Only now may the source remove them; recorded again they would be the same events.
         self._slot.advance(transactions[-1].commit_lsn)
         # A source may repeat changes after a crash; all of them were recorded.
         if not repeats and (written or known is not None):

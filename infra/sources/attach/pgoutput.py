@@ -37,7 +37,7 @@ class RowChange(NamedTuple):
     table: str
     new: dict[str, Any]
     old: dict[str, Any]
-    """The row before, or its key, as far as the table's replica identity tells."""
+    """The row before, or its key, as far as the table's replica identity has it."""
 
 
 class Changes(Sequence[RowChange]):

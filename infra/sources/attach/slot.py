@@ -172,7 +172,7 @@ class Slot:
         return [transaction for transaction in read if transaction is not None]
 
     def advance(self, lsn: str) -> None:
-        """Lets the server forget what was carried over."""
+        """Lets the server remove the part of its log that was recorded."""
         with self._connection() as connection:
             connection.execute(
                 "SELECT pg_replication_slot_advance(%s, %s::pg_lsn)", (self.name, lsn)

@@ -10,7 +10,7 @@
 | a Warning event, a condition of Kueue's Workload | Commented, with its reason |
 | deletion of what had not ended | Cancelled; of a Pod: Failed |
 
-An object tells its state, not what changed: what is recorded already adds nothing.
+An object has its state, not what changed; what is recorded already adds nothing.
 """
 
 from __future__ import annotations
@@ -107,7 +107,10 @@ class Objects:
             self._parallel.add(name)
         created = time_of(meta.get("creationTimestamp"))
         if created is None:
-            raise InvalidFieldError("metadata.creationTimestamp", "is not a time in RFC 3339")
+            raise InvalidFieldError(
+                "metadata.creationTimestamp",
+                f"{meta.get('creationTimestamp')!r:.80} is not a time in RFC 3339",
+            )
         kept = ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "suspend")
         about = {"uid": meta.get("uid"), **{key: spec.get(key) for key in kept}}
         owner = _owner(meta)
@@ -127,7 +130,10 @@ class Objects:
         self._of_pod[_key(meta)] = name
         created = time_of(meta.get("creationTimestamp"))
         if created is None:
-            raise InvalidFieldError("metadata.creationTimestamp", "is not a time in RFC 3339")
+            raise InvalidFieldError(
+                "metadata.creationTimestamp",
+                f"{meta.get('creationTimestamp')!r:.80} is not a time in RFC 3339",
+            )
         if is_child:
             yield self._created(name, meta, created, {"uid": meta["uid"]}, [job])
         else:

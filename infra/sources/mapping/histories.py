@@ -186,7 +186,9 @@ class _History:
     def _add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
         original = self._name(record)
         if original is None:
-            raise InvalidFieldError("name", f"{self._template} has an empty field")
+            raise InvalidFieldError(
+                "name", f"{self._template} has a field that is empty in this record"
+            )
         name = self._to.name(original)
         events = [event for rule in self._rules for event in rule.events(name, record, at)]
         created = self._created(record) if self._created else None

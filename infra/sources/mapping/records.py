@@ -150,7 +150,7 @@ def _json_lines(lines: _Lines) -> Iterator[Found]:
 
 def _matched(source: Source, lines: _Lines) -> Iterator[Found]:
     if source.pattern is None:
-        raise InvalidFieldError("source.pattern", "is needed for lines")
+        raise InvalidFieldError("source.pattern", "is missing; lines need a regular expression")
     pattern = re.compile(source.pattern)
     for line in lines:
         found = pattern.fullmatch(line.rstrip("\r\n"))
@@ -206,7 +206,7 @@ def _listed(source: Source, document: Any) -> list[Any]:
 
 def _rows(source: Source, where: str) -> Iterator[Found]:
     if source.query is None:
-        raise InvalidFieldError("source.query", "is needed for sql")
+        raise InvalidFieldError("source.query", "is missing; sql needs a query")
     rows = (
         _duckdb(where, source.query) if where.endswith(DUCKDB) else _postgres(where, source.query)
     )

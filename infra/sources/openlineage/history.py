@@ -133,7 +133,7 @@ class _Reporter(NamedTuple):
     time: datetime
 
     def reported(self, part: int, type_: str, data: JsonObject) -> Reported:
-        """A report that tells of a run."""
+        """A report of a run."""
         if type_ != "ProgressReported":
             request_id = f"{self.request}:{part}"
             plain = plain_event(self.name, type_, data, self.time, request_id, self.actor)

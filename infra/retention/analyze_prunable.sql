@@ -1,2 +1,2 @@
 -- Counts the jobs found, for the plans of what reads them.
-ANALYZE retired
+ANALYZE prunable
