@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
@@ -13,20 +14,20 @@ import psycopg
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.upkeep.rebuild import rebuild
-from psycopg.sql import SQL, Composable, Identifier, Literal
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from tests.checkout import TESTS
 
 MAX_ROWS: Final = 1_000
-"""When so many rows were deleted, the tables get new files: nothing takes dead rows away from them."""
+"""When so many rows of a table were deleted, it gets a new file: nothing takes dead rows away from it."""
 READ_CATALOG: Final = (TESTS / "read_catalog.sql").read_bytes()
 READ_TABLES: Final = b"""
 SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1
 """
 READ_ANALYZED: Final = b"""
-SELECT FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' AND reltuples >= 0 LIMIT 1
+SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' AND reltuples >= 0
 """
-"""A table whose size was noted, by VACUUM or ANALYZE: what the planner believes of it holds for no other test."""
+"""Tables whose size was noted, by VACUUM or ANALYZE: what the planner believes of them holds for no other test."""
 RANDOM_VALUES: Final = """
 UPDATE {schema}.secrets SET value = sha256(convert_to(gen_random_uuid()::text, 'UTF8'));
 UPDATE {schema}.log SET origin = format('jobledger/%s/%s', {ledger},
@@ -42,14 +43,14 @@ class Schema:
     """One that was made for tests."""
 
     ledger: str
+    insertions: dict[str, Composable]
+    """For each of its tables the statement that inserts the rows that a new ledger has."""
     empty: bytes
     """The statements that make it what it was before the test, in one transaction."""
-    truncate: bytes
-    """The same statements with new files for all tables, which takes longer if they had few rows."""
-    catalog: str
+    catalog: str | None
     """What defines it; another value after a test that changed more than rows."""
-    rows: int = 0
-    """How many were deleted since the tables have their files."""
+    deleted: Counter[str] = field(default_factory=Counter)
+    """How many rows of each table were deleted since it has its file."""
 
 
 class Schemas:
@@ -87,10 +88,12 @@ class Schemas:
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             connection.execute("SET timezone = 'UTC'")
             _stop_autovacuum(connection, ledger)
-            catalog = _catalog(connection, ledger)
-            assert catalog is not None
-            empty, truncate = (_emptying(connection, ledger, anew=anew) for anew in (False, True))
-            return Schema(ledger, empty, truncate, catalog)
+            insertions = {
+                table: _insertion(connection, Identifier(schema_of(ledger), table))
+                for table in _tables(connection, ledger)
+            }
+            empty = _emptying(connection, ledger, insertions)
+            return Schema(ledger, insertions, empty, _catalog(connection, ledger))
 
     def _emptied(self, schema: Schema) -> bool:
         """Empties it; False for one that is not as good as new afterwards."""
@@ -108,14 +111,25 @@ class Schemas:
 def _emptied(connection: psycopg.Connection[Any], schema: Schema) -> bool:
     if _catalog(connection, schema.ledger) != schema.catalog:
         return False
-    done = connection.execute(schema.empty)
-    while done.nextset():
-        schema.rows += max(done.rowcount, 0)
-    analyzed = connection.execute(READ_ANALYZED, (schema_of(schema.ledger),)).fetchone()
-    if schema.rows > MAX_ROWS or analyzed is not None:
-        connection.execute(schema.truncate)
-        schema.rows = 0
+    done = connection.execute(schema.empty).results()
+    deletions = (each.rowcount for each in done if (each.statusmessage or "").startswith("DELETE"))
+    schema.deleted.update(dict(zip(schema.insertions, deletions, strict=True)))
+    analyzed = connection.execute(READ_ANALYZED, (schema_of(schema.ledger),)).fetchall()
+    full = [table for table, rows in schema.deleted.items() if rows > MAX_ROWS]
+    if full or analyzed:
+        _truncate(connection, schema, {*full, *(table for (table,) in analyzed)})
     return True
+
+
+def _truncate(connection: psycopg.Connection[Any], schema: Schema, tables: set[str]) -> None:
+    """Gives tables new files, which changes the catalog and takes longer than to delete a few rows."""
+    every = [Identifier(schema_of(schema.ledger), table) for table in tables]
+    insertions = [schema.insertions[table] for table in tables]
+    truncation = SQL("TRUNCATE {}").format(SQL(", ").join(every))
+    connection.execute(_in_transaction([truncation, *insertions, _random_values(schema.ledger)]))
+    for table in tables:
+        del schema.deleted[table]
+    schema.catalog = _catalog(connection, schema.ledger)
 
 
 def make_ledger(dsn: str) -> str:
@@ -132,10 +146,9 @@ def _stop_autovacuum(connection: psycopg.Connection[Any], ledger: str) -> None:
     Their pages stay, so the planner would expect no rows however many the next test inserts, and
     scan a whole table for each event that it folds.
     """
-    schema = schema_of(ledger)
-    for (table,) in connection.execute(READ_TABLES, (schema,)).fetchall():
-        change = SQL("ALTER TABLE {} SET (autovacuum_enabled = false)")
-        connection.execute(change.format(Identifier(schema, table)))
+    change = SQL("ALTER TABLE {} SET (autovacuum_enabled = false)")
+    for table in _tables(connection, ledger):
+        connection.execute(change.format(Identifier(schema_of(ledger), table)))
 
 
 def drop_ledger(dsn: str, ledger: str) -> None:
@@ -153,26 +166,34 @@ def _catalog(connection: psycopg.Connection[Any], ledger: str) -> str | None:
     return str(row[0])
 
 
-def _emptying(connection: psycopg.Connection[Any], ledger: str, *, anew: bool) -> bytes:
-    """The statements that empty the tables, past all triggers, and insert the rows of a new ledger.
+def _tables(connection: psycopg.Connection[Any], ledger: str) -> list[str]:
+    return [name for (name,) in connection.execute(READ_TABLES, (schema_of(ledger),))]
 
-    `anew` gives each table new files.
-    """
+
+def _emptying(
+    connection: psycopg.Connection[Any], ledger: str, insertions: dict[str, Composable]
+) -> bytes:
+    """The statements that empty the tables, and insert the rows of a new ledger."""
     schema = schema_of(ledger)
-    names = [name for (name,) in connection.execute(READ_TABLES, (schema,))]
-    tables = [Identifier(schema, name) for name in names]
-    every = SQL(", ").join(tables)
-    deletions = [SQL("DELETE FROM {}").format(table) for table in tables]
-    random_values = SQL(RANDOM_VALUES).format(schema=Identifier(schema), ledger=Literal(ledger))
+    tables = [Identifier(schema, table) for table in insertions]
     statements = [
-        SQL("SET LOCAL session_replication_role = replica"),
         # Waits for whatever a process that was killed had begun to write.
-        SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(every),
-        *([SQL("TRUNCATE {}").format(every)] if anew else deletions),
-        *(_insertion(connection, table) for table in tables),
-        random_values,
+        SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(tables)),
+        *(SQL("DELETE FROM {}").format(table) for table in tables),
+        *insertions.values(),
+        _random_values(ledger),
     ]
-    return SQL("; ").join([SQL("BEGIN"), *statements, SQL("COMMIT")]).as_bytes(connection)
+    return _in_transaction(statements).as_bytes(connection)
+
+
+def _random_values(ledger: str) -> Composable:
+    return SQL(RANDOM_VALUES).format(schema=Identifier(schema_of(ledger)), ledger=Literal(ledger))
+
+
+def _in_transaction(statements: Iterable[Composable]) -> Composed:
+    """The statements as one transaction, past all triggers."""
+    past_triggers = SQL("SET LOCAL session_replication_role = replica")
+    return SQL("; ").join([SQL("BEGIN"), past_triggers, *statements, SQL("COMMIT")])
 
 
 def _insertion(connection: psycopg.Connection[Any], table: Identifier) -> Composable:
