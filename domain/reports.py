@@ -55,6 +55,8 @@ def parse_report(type_: str, given: Mapping[str, Any]) -> Data:
     except UnknownEventTypeError:
         raise
     except InvalidFieldError:
+        if not isinstance(given, Mapping):
+            raise
         return _mended(type_, given)
 
 

@@ -7,11 +7,12 @@ rounded. NUL is refused because PostgreSQL cannot represent it in text.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 from typing import Any, Final
 
 import orjson
 import rfc8785
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, shown
 
 JsonObject = dict[str, Any]
 
@@ -73,13 +74,46 @@ def encode_any(value: Any) -> bytes:
 
 
 def _why_not(value: Any, error: Exception) -> str:
-    """Returns why a value cannot be encoded; an integer that is too large is named."""
+    """Returns why a value cannot be encoded, with the part of it that is wrong."""
     for path, number in _large_integers(value, "", 100):
         return (
             f"{path or 'it'} is the integer {number}, and JSON numbers are exact up to"
             f" {MAX_INTEGER} (2^53 - 1) only: write it as a string"
         )
+    for path, what in _strangers(value, "", 100):
+        return f"is not JSON: {path or 'it'} is {what}"
     return f"is not JSON: {error}"
+
+
+def _strangers(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    """The parts of a value that JSON cannot represent, and what would be right."""
+    match value:
+        case float() if not isfinite(value):
+            yield path, f"{value}, which JSON cannot represent; write it as a string, or null"
+        case None | bool() | int() | float():
+            return
+        case str():
+            if not _is_unicode(value):
+                yield path, f"{shown(value)}, which has half of a surrogate pair"
+        case Mapping() if depth:
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    yield path, f"an object with the key {shown(key)}; keys are strings"
+                yield from _strangers(item, f"{path}.{key}" if path else str(key), depth - 1)
+        case list() | tuple() if depth:
+            for n, item in enumerate(value):
+                yield from _strangers(item, f"{path}[{n}]", depth - 1)
+        case _ if depth:
+            kind = type(value).__name__
+            yield path, f"{shown(value)}, a {kind}; JSON has objects, lists, strings and numbers"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _large_integers(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from jobledger.domain.errors import (
     LedgerError,
     PastNeededError,
     RequestReusedError,
+    shown,
 )
 from jobledger.domain.events import Updated
 from jobledger.domain.job.deciding import decide
@@ -152,6 +153,9 @@ class WritePath:
     ) -> Generator[Step, Any, list[Recorded | LedgerError]]:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
         given, jobs = list(reports), dict[str, Job]()
+        for report in given:
+            if not isinstance(report, ReportedEvent | ObservedEvent):
+                raise InvalidFieldError("reports", f"{shown(report)} is not a ReportedEvent")
         counted = Counter(report.name for report in given)
         in_turn = _written_in_turn(given, counted)
         outcomes: list[JobWrite | LedgerError | None] = []

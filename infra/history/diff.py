@@ -11,6 +11,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.states import TERMINAL
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.counts import parse_count
 from jobledger.domain.values.filters import parse_filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import job_json, moment_json, time_text
@@ -201,8 +202,7 @@ def diff_fleet(
             is negative.
     """
     ordered(earlier, later)
-    if limit < 0:
-        raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
+    parse_count("limit", limit)
     recorded = later.clock is Clock.RECORDED
     statement = CHANGES_BETWEEN if recorded else CHANGES_VALID_TIME
     tree = parse_filter(filter)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from jobledger.domain.job import Job
+from jobledger.domain.values.counts import parse_count
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -107,6 +108,7 @@ class AsyncReads:
         self, after: int = 0, *, follow: bool = True
     ) -> AsyncGenerator[RecordedEvent, None]:
         self._reader.check_open()
+        parse_count("after", after)
         pause, is_reached = FIRST_PAUSE_SECONDS, False
         while not self._reader.closed.is_set():
             page = await self.events_after(after, CHUNK, is_reached=is_reached)

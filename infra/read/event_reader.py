@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from jobledger.domain.errors import BeyondEndError, JobNotFoundError
+from jobledger.domain.values.counts import parse_count
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.feed import LAST_VERSION, Feed, Ranges
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -143,7 +144,7 @@ class EventReader:
             [(1, 'Created')]
         """
         self._check_open()
-        return self._feed.events(after, follow=follow)
+        return self._feed.events(parse_count("after", after), follow=follow)
 
     def event_at(self, position: int) -> RecordedEvent | None:
         """Returns the event at a position.

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
+from jobledger.domain.values.counts import parse_count
 from jobledger.domain.values.filters import All, Filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.errors import QueryTimeoutError
@@ -103,8 +104,8 @@ class ManyJobs:
             >>> sum(1 for job in ledger.scan("state = QUEUED"))
             1
         """
-        if limit is not None and limit < 0:
-            raise InvalidFieldError("limit", f"{limit} is negative; give 0 or more")
+        if limit is not None:
+            parse_count("limit", limit)
         now = as_of is None and clock is None
         query = Query.parse(filter, None if now else self._moments.find(as_of, clock), order_by)
         return self._jobs.scan(query, limit)
@@ -150,12 +151,9 @@ class ManyJobs:
             >>> len(page.jobs), len(rest.jobs), rest.next_page_token
             (2, 1, '')
         """
-        if page_size < 0:
-            raise InvalidFieldError("page_size", f"{page_size} is negative; give 0 or more")
-        if skip < 0 or (skip and page_token):
-            raise InvalidFieldError(
-                "skip", f"{skip} is negative, or given together with a page token"
-            )
+        parse_count("page_size", page_size)
+        if parse_count("skip", skip) and page_token:
+            raise InvalidFieldError("skip", f"{skip} is given together with a page token")
         size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE)
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from threading import Event as Signal
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, shown
 from jobledger.domain.values.moments import (
     AsOf,
     AtPosition,
@@ -259,7 +259,9 @@ def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AtTime |
         if given.utcoffset() is None:
             raise InvalidFieldError("as_of", f"{given} has no time zone; give one, such as UTC")
         given = AtTime(given.astimezone(UTC), clock or Clock.OCCURRED)
-    assert isinstance(given, AtTime | Moment), "places are found before"
+    if not isinstance(given, AtTime | Moment):
+        why = f"{shown(given)} is not a moment; give a time, a position, or text such as '2h ago'"
+        raise InvalidFieldError("as_of", why)
     return given
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
-from jobledger.domain.errors import LedgerError
+from jobledger.domain.errors import InvalidFieldError, LedgerError, shown
 from jobledger.domain.events import Event, read_data
 from jobledger.domain.job import Job
 from jobledger.domain.values.names import parse_name, parse_text, parse_time, parse_trace_parent
@@ -155,6 +155,8 @@ def _next_events(source: Iterator[Event]) -> list[Event]:
     events: list[Event] = []
     weight = 0
     for event in source:
+        if not isinstance(event, Event):
+            raise InvalidFieldError("events", f"{shown(event)} is not an Event")
         events.append(event)
         weight += weight_of_data(event.data)
         if weight >= BATCH_BYTES or len(events) == BATCH_EVENTS:
