@@ -9,6 +9,7 @@ from jobledger.domain.errors import DataTooLargeError, InvalidFieldError
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.labels import parse_labels
+from jobledger.domain.values.validation import why_invalid
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -139,5 +140,7 @@ def parse(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Mo
         parsed: Model = model.__pydantic_validator__.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidFieldError(prefix + ".".join(map(str, first["loc"])), first["msg"]) from None
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        path = prefix + ".".join(map(str, first["loc"]))
+        raise InvalidFieldError(path, why_invalid(first, known)) from None
     return parsed

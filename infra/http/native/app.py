@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.values.validation import why_invalid
 from jobledger.infra.access.required import READ
 from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.calls import UnknownMethodError
@@ -140,4 +141,4 @@ def _invalid(found: Any) -> InvalidFieldError:
     _, *path = found["loc"]
     field = ".".join(map(str, path))[:200] or "body"
     # Half a surrogate pair is JSON, and no text that can be sent.
-    return InvalidFieldError(field.encode(errors="replace").decode(), found["msg"])
+    return InvalidFieldError(field.encode(errors="replace").decode(), why_invalid(found))
