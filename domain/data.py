@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 
-from jobledger.domain.errors import DataTooLargeError, InvalidFieldError, shown
+from jobledger.domain.errors import DataTooLargeError, InvalidFieldError
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.labels import parse_labels
+from jobledger.domain.values.validation import why_invalid
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -139,13 +140,7 @@ def parse(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Mo
         parsed: Model = model.__pydantic_validator__.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        field = prefix + ".".join(map(str, first["loc"]))
-        raise InvalidFieldError(field.rstrip(".") or "data", why_invalid(first)) from None
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        path = prefix + ".".join(map(str, first["loc"]))
+        raise InvalidFieldError(path.rstrip(".") or "data", why_invalid(first, known)) from None
     return parsed
-
-
-def why_invalid(found: Mapping[str, Any]) -> str:
-    """Returns what pydantic found wrong with a value, and the value, if the message is about one."""
-    if found["type"] in ("missing", "extra_forbidden"):
-        return str(found["msg"])
-    return f"{found['msg'].removeprefix('Input ')}, and is {shown(found['input'])}"

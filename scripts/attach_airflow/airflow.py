@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = ROOT / ".venv-airflow" / "bin"
-PATIENCE_SECONDS = 1_200.0
+TIMEOUT_SECONDS = 1_200.0
 """As long as one step may take on a machine that is busy with other work."""
 
 
@@ -38,10 +38,10 @@ def free_port() -> int:
 
 def until(condition: Callable[[], object], what: str) -> None:
     """Waits until the condition holds; raises TimeoutError naming what was waited for."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {PATIENCE_SECONDS:.0f} s")
+            raise TimeoutError(f"{what}: not within {TIMEOUT_SECONDS:.0f} s")
         time.sleep(0.5)
 
 

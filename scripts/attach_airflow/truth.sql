@@ -1,4 +1,4 @@
--- Notes each transition of Airflow's, by triggers: what an attached ledger must tell.
+-- Records each transition in Airflow's tables, by triggers: an attached ledger must have the same.
 CREATE TABLE truth (id bigserial, key text, op text, old text, new text);
 CREATE FUNCTION key_of(r jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws('/', r ->> 'dag_id', r ->> 'run_id', r ->> 'task_id', r ->> 'map_index')

@@ -40,8 +40,8 @@ def witness(folder: Path, log_key: str) -> Iterator[tuple[str, str]]:
     )  # fmt: skip
     try:
         assert process.stderr is not None
-        said = json.loads(next(line for line in process.stderr if '"listening"' in line))
-        yield said["key"], said["url"]
+        listening = json.loads(next(line for line in process.stderr if '"listening"' in line))
+        yield listening["key"], listening["url"]
     finally:
         process.terminate()
         process.communicate()

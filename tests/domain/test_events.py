@@ -227,7 +227,7 @@ def test_times_of_runs_are_in_utc() -> None:
         with pytest.raises(InvalidFieldError) as caught:
             parse_data("RunStarted", {"run": 1, "runTime": time})
         assert (caught.value.field, caught.value.why) == (
-            "data.runTime", "Value error, is not a time in UTC",
+            "data.runTime", "is not a time in UTC",
         )  # fmt: skip
 
 

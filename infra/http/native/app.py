@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from jobledger.domain.data import why_invalid
 from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.values.validation import why_invalid
 from jobledger.infra.access.required import READ
 from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.calls import UnknownMethodError

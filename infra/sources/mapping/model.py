@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.values.nearest import did_you_mean
+from jobledger.domain.values.validation import why_invalid
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 SHIPPED: Final = "jobledger.infra.sources.mapping.shipped"
@@ -198,7 +199,7 @@ def read_mapping(name: str, folder: str = SHIPPED) -> Mapping:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "mapping"
-        raise InvalidFieldError(f"mapping {name}", f"{where}: {first['msg']}") from None
+        raise InvalidFieldError(f"mapping {name}", f"{where}: {why_invalid(first)}") from None
 
 
 def shipped(folder: str = SHIPPED) -> list[str]:
