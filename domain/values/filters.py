@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.arguments import text_of
 from jobledger.domain.values.filter_text import Text, unquoted, without_strings
 
 if TYPE_CHECKING:
@@ -116,7 +117,6 @@ Filter = Restriction | Not | All | Some | Ever
 _WORDS: Final = re.compile(r"[^\s()=<>!]+")
 
 
-@lru_cache(maxsize=256)
 def parse_filter(text: str) -> Filter:
     """Parses a filter (AIP-160); an empty one matches everything.
 
@@ -134,6 +134,11 @@ def parse_filter(text: str) -> Filter:
         >>> parse_filter('labels.team = "a"').field
         ('labels', 'team')
     """
+    return _parsed(text_of("filter", text))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Filter:
     if len(text) > MAX_LENGTH:
         raise InvalidFieldError("filter", f"has {len(text)} characters; the limit is {MAX_LENGTH}")
     if "\0" in text or (not text.isascii() and _has_surrogate(text)):
@@ -287,8 +292,9 @@ class _Tree:
         return Text(text, text.startswith("*"), text.endswith("*"))
 
 
-def parse_field(text: str) -> tuple[str, ...]:
-    """Parses a field such as `labels.team` or `spec."a.b"` into its parts."""
+def parse_field(text: str, argument: str = "field") -> tuple[str, ...]:
+    """Parses a field such as `labels.team` or `spec."a.b"` into its parts; raises InvalidFieldError for no text."""
+    text_of(argument, text)
     parts = [found[0] for found in _FIELD_PART.finditer(text)]
     if ".".join(parts) != text:
         return tuple(text.split("."))

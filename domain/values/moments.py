@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.arguments import text_of
 
 
 class Clock(StrEnum):
@@ -120,11 +121,12 @@ def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
 
     Examples:
         >>> from datetime import UTC, datetime
-        >>> from jobledger.domain.values.moments import parse_as_of
+        >>> from jobledger.domain.values.arguments import text_of
+    from jobledger.domain.values.moments import parse_as_of
         >>> parse_as_of("v7", None, datetime.now(UTC))
         AtVersion(version=7)
     """
-    value, wanted = text.strip(), parse_clock(clock)
+    value, wanted = text_of("as_of", text).strip(), parse_clock(clock)
     if (place := parse_place(value)) is not None:
         return place
     time_said, at, known = value.partition("@")

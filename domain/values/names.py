@@ -31,7 +31,6 @@ EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW: Final = timedelta(days=1)
 
 
-@lru_cache(maxsize=65_536)
 def parse_name(name: str) -> str:
     """Validates a job's resource name (AIP-122).
 
@@ -44,9 +43,18 @@ def parse_name(name: str) -> str:
     Raises:
         InvalidFieldError: It is not a job's resource name; the message says what is wrong.
     """
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+    try:
+        is_name = _is_name(name)
+    except TypeError:  # It cannot be hashed.
+        is_name = False
+    if not is_name:
         raise InvalidFieldError("name", f"{shown(name)} {_why_not_a_name(name)}")
     return name
+
+
+@lru_cache(maxsize=65_536)
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def _why_not_a_name(name: object) -> str:

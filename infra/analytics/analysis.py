@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import LIVE, JobState
+from jobledger.domain.values.arguments import text_of
 from jobledger.domain.values.filters import All, Filter, parse_field, parse_filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.analytics import buckets
@@ -70,7 +71,9 @@ class Question(NamedTuple):
 
     def parsed(self) -> Asked:
         """Validates the arguments; raises InvalidFieldError."""
-        return _asked(self.name, self.by, self.filter, self.bucket, self.state, self.top)
+        return _asked(
+            text_of("name", self.name), self.by, self.filter, self.bucket, self.state, self.top
+        )
 
 
 class Asked(NamedTuple):
@@ -204,7 +207,7 @@ def _rows(
     kind = asked.kind
     field: Composable = SQL("NULL")
     if asked.by not in ("", "state"):
-        field = rendering.field(parse_field(asked.by), "by")[0]
+        field = rendering.field(parse_field(asked.by, "by"), "by")[0]
     condition = rendering.condition(asked.filter)
     group: Composable = field
     of_jobs: Composable = SQL("")

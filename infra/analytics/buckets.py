@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.arguments import text_of
 from jobledger.domain.values.moments import AtTime, Clock, parse_as_of
 from jobledger.infra.eventstore.json_view import time_text
 
@@ -47,7 +48,7 @@ class Window(NamedTuple):
 
 def parse_bucket(text: str) -> timedelta:
     """Parses `15m`, `1h`, `1d` or `1w` (s, m, h, d, w); raises InvalidFieldError."""
-    message = _BUCKET.fullmatch(text.strip().lower())
+    message = _BUCKET.fullmatch(text_of("bucket", text).strip().lower())
     if message is None:
         raise InvalidFieldError("bucket", f"{text!r} is not like 30s, 15m, 1h, 1d or 1w")
     try:

@@ -11,6 +11,7 @@ from jobledger.domain.errors import RequestReusedError
 from jobledger.domain.job import Job
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.names import parse_text
 from jobledger.infra.errors import OwnerNeededError
 from jobledger.infra.eventstore.commit.appender import READ_VERSIONS, Appender
 from jobledger.infra.eventstore.commit.pending import Pending
@@ -37,7 +38,7 @@ class LedgerEventWrite(Pending):
         `asked` is the data of the event, which a repetition has to ask for again.
         """
         super().__init__()
-        self._actor = actor
+        self._actor = parse_text("actor", actor)
         self._request_id = request_id
         self._asked = asked
         self.earlier: Placed | None = None

@@ -7,6 +7,7 @@ from typing import Final, LiteralString, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
+from jobledger.domain.values.arguments import text_of
 from jobledger.domain.values.filters import Filter, Restriction, parse_filter
 from psycopg.sql import SQL
 
@@ -51,7 +52,7 @@ class Condition(NamedTuple):
 
 def parse_condition(text: str) -> Condition:
     """Parses `running > 4000`, `jobs >= 10` or `count(FILTER) > 3`; raises InvalidFieldError."""
-    match = _CONDITION.fullmatch(text)
+    match = _CONDITION.fullmatch(text_of("condition", text))
     if match is None:
         why = f"{text!r} is not like 'running > 4000', 'jobs > 10' or 'count(FILTER) > 10'"
         raise InvalidFieldError("count", why)

@@ -10,8 +10,8 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.domain.states import TERMINAL
 from jobledger.domain.values import canonical
+from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.domain.values.counts import parse_count
 from jobledger.domain.values.filters import parse_filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.json_view import job_json, moment_json, time_text

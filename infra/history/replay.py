@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobledger.domain.data import Data
-from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, shown
 from jobledger.domain.events import Event, parse_data
 from jobledger.domain.job import Job, evolve, judge
 from jobledger.domain.values import canonical
@@ -126,6 +126,8 @@ def _supposed(last: Replayed, version: int, hypotheses: Iterable[Data]) -> Itera
     job, at = last.job, last.event.occurred_time
     place = version
     for data in hypotheses:
+        if not isinstance(data, Data):
+            raise InvalidFieldError("hypotheses", f"{shown(data)} is not the data of an event")
         for fact in judge(data, job):
             place += 1
             event = Event(job.name, place, fact, at)

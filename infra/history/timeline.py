@@ -8,6 +8,7 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, evolve, fold
 from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.stored_event import RecordedEvent, up_to
 from jobledger.infra.read.moments import Given, is_pinned
 from jobledger.infra.read.reader import Reader
@@ -51,7 +52,7 @@ def steps_as_of(reader: Reader, name: str, moment: Moment) -> list[Step]:
 
 def job_as_of(reader: Reader, name: str, moment: Moment) -> Job:
     """Returns the job at that moment, also a deleted one; at version 0 before it was created."""
-    steps = steps_as_of(reader, name, moment)
+    steps = steps_as_of(reader, parse_name(name), moment)
     return steps[-1].after if steps else Job(name=name)
 
 

@@ -1,6 +1,7 @@
 """The transparency log of one ledger: checkpoints of it, and receipts for its events."""
 
 from jobledger.domain.values import names
+from jobledger.domain.values.arguments import parse_count
 from jobledger.infra.errors import ProofError
 from jobledger.infra.postgres.connections import Pool, translated
 from jobledger.infra.proof.log.tree import Tree
@@ -63,6 +64,8 @@ class TransparencyLog:
             jobledger.infra.errors.proof.ProofError: receipt: nothing was signed yet; the process that has the log's key signs within a second
         """
         parsed = names.parse_name(name)
+        if version is not None:
+            parse_count("version", version)
         with translated(), self._pool.connection() as connection:
             try:
                 return make_receipt(connection, self._tree, parsed, version)

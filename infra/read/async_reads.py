@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from jobledger.domain.job import Job
-from jobledger.domain.values.counts import parse_count
+from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.stored_event import RecordedEvent

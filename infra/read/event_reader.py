@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from jobledger.domain.errors import BeyondEndError, JobNotFoundError
-from jobledger.domain.values.counts import parse_count
+from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.eventstore.feed import LAST_VERSION, Feed, Ranges
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -52,7 +52,7 @@ class EventReader:
             Traceback (most recent call last):
             jobledger.domain.errors.BeyondEndError: after: position 1 is beyond the end: the ledger's last position is 0
         """
-        self._feed.check_reached(position, field)
+        self._feed.check_reached(parse_count(field, position), field)
 
     def pruned(self, after: int, until: int) -> Ranges:
         """Returns the ranges of positions whose events were pruned.
@@ -72,7 +72,7 @@ class EventReader:
             >>> ledger.pruned(0, ledger.size())
             []
         """
-        return self._feed.pruned(after, until)
+        return self._feed.pruned(parse_count("after", after), parse_count("until", until))
 
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
         """Returns the events of a job in the order of versions, also of a deleted job.
@@ -96,7 +96,8 @@ class EventReader:
             >>> [(event.version, event.type, event.stored) for event in ledger.history("projects/demo/jobs/a")]
             [(1, 'Created', b'{}'), (2, 'Started', b'{"worker":"node-7"}')]
         """
-        events = self._feed.history(parse_name(name), after, until)
+        parsed, after = parse_name(name), parse_count("after", after)
+        events = self._feed.history(parsed, after, parse_count("until", until))
         if not events:
             raise self._job.missing(name)
         return events
@@ -165,5 +166,9 @@ class EventReader:
         """
         event = None
         with suppress(BeyondEndError):
-            event = next(self.events(position - 1, follow=False), None) if position > 0 else None
+            event = (
+                next(self.events(position - 1, follow=False), None)
+                if parse_count("position", position)
+                else None
+            )
         return event if event is not None and event.position == position else None

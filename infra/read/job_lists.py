@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
+from jobledger.domain.values.arguments import text_of
 from jobledger.domain.values.filters import Filter, parse_field, parse_filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.feed import READ_SIZE
@@ -74,8 +75,8 @@ class Query(NamedTuple):
     @classmethod
     def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
         """Parses a filter; raises InvalidFieldError."""
-        tree = parse_filter(filter) if isinstance(filter, str) else filter
-        return cls(tree, moment, order_by)
+        tree = filter if isinstance(filter, Filter) else parse_filter(filter)
+        return cls(tree, moment, text_of("order_by", order_by))
 
 
 class JobsPage(NamedTuple):
@@ -149,7 +150,7 @@ class JobLists:
             QueryTimeoutError: It took longer than `seconds`.
         """
         rendering = Rendering(query.moment)
-        key, _ = rendering.field(parse_field(by), "by")
+        key, _ = rendering.field(parse_field(by, "by"), "by")
         condition = rendering.condition(query.filter)
         counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
         with translated(), self._pool.connection() as connection, connection.transaction():

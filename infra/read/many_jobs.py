@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
-from jobledger.domain.values.counts import parse_count
+from jobledger.domain.values.arguments import parse_count, text_of
 from jobledger.domain.values.filters import All, Filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.errors import QueryTimeoutError
@@ -157,7 +157,7 @@ class ManyJobs:
         size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE)
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
-            cursor = self._tokens.read(page_token, *asked)
+            cursor = self._tokens.read(text_of("page_token", page_token), *asked)
         else:
             cursor = PageCursor(self._moments.find(as_of, clock), skip)
         cursor, page = self._read_page(cursor, filter, order_by, size, again=bool(page_token))

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from jobledger.domain.errors import JobNotFoundError
 from jobledger.domain.job import Job
+from jobledger.domain.values.arguments import parse_count, text_of
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.postgres import sql
@@ -81,7 +82,7 @@ class OneJob:
             >>> ledger.read_current("projects/demo/jobs/a") is None
             True
         """
-        return self._read(READ_JOB, (name,))
+        return self._read(READ_JOB, (text_of("name", name),))
 
     def read_at(self, name: str, position: int) -> Job | None:
         """Returns a job as the ledger knew it at a position, also a deleted one.
@@ -102,7 +103,8 @@ class OneJob:
             >>> ledger.read_at("projects/demo/jobs/a", 1).state.name
             'QUEUED'
         """
-        return self._read(READ_JOB_AT, {"name": name, "position": position})
+        place = {"name": text_of("name", name), "position": parse_count("position", position)}
+        return self._read(READ_JOB_AT, place)
 
     def missing(self, name: str) -> JobNotFoundError:
         """Returns the error for a job without events; it mentions prunings."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.proof.leaves import digest_of_positions
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.json_view import time_text
@@ -82,6 +82,8 @@ def prune(
         ForkedError: The log does not extend the last signed checkpoint.
         OwnerNeededError: The database user may not delete events.
     """
+    if not isinstance(before, datetime):
+        raise InvalidFieldError("before", f"must be a datetime, not {shown(before)}")
     if before.tzinfo is None:
         raise InvalidFieldError("before", f"{before} has no time zone; give one, such as UTC")
     if before > (now := datetime.now(UTC)):

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Final, NamedTuple
 
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.states import TERMINAL, JobState
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
@@ -128,6 +128,8 @@ def set_retention_rule(
         >>> ledger.set_retention_rule(rule)
         1
     """
+    if not isinstance(rule, RetentionRule):
+        raise InvalidFieldError("rule", f"must be a RetentionRule, not {shown(rule)}")
     rule.check()
     return _record(store, _RuleWrite(SET, rule.name, rule.json(), actor, request_id))
 

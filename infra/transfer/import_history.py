@@ -95,7 +95,7 @@ def import_history(
         (0, 1)
     """
     check_may_delete(store.reader.pool, ["events"], "to import histories")
-    exported = open_export(file)
+    exported = open_export(Path(file))
     done = HistoryImport(str(file), exported.origin.ledger)
     places = known_places(store.reader, exported.origin.ledger)
     for batch in batches(exported.events, BATCH_EVENTS):

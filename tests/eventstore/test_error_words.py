@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import io
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +262,38 @@ def test_a_table_that_is_not_there(ledger: Ledger) -> None:
         with raises(SchemaError, "the ledger lacks", "jobledger init"):
             ledger.get(NAME)
         connection.execute("ALTER TABLE jobs_of_before RENAME TO jobs")
+
+
+TYPED_ELSEWHERE = {"compact", "follow", "export", "prune"}
+"""Methods that take what only Python can make, such as a selection or an open file, or that wait."""
+WRONG = (object(), 7, "?", [1], {"a": object()}, 1.5)
+
+
+@pytest.fixture(scope="module")
+def mistyped(dsn: str) -> Iterator[Ledger]:
+    """A ledger that is called with arguments of other types than its methods take."""
+    with new_ledger(dsn) as name, Ledger.open(dsn, name) as ledger:
+        ledger.create(NAME)
+        yield ledger
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - TYPED_ELSEWHERE))
+def test_an_argument_of_another_type_is_refused_in_words(mistyped: Ledger, method: str) -> None:
+    """Each argument in its turn; where Python iterates or opens it, its own TypeError will do."""
+    parameters = [*inspect.signature(getattr(Ledger, method)).parameters.values()][1:]
+    for wrong, (place, parameter) in product(WRONG, enumerate(parameters)):
+        given, named = [*arguments(method)], dict[str, Any]()
+        if method == "events":
+            named["follow"] = False
+        if place < len(given):
+            given[place] = wrong
+        else:
+            named[parameter.name] = wrong
+        try:
+            answer = getattr(mistyped, method)(*given, **named)
+            if isinstance(answer, Iterator):
+                next(answer, None)
+        except LedgerError as error:
+            assert str(error)
+        except TypeError as error:
+            assert re.search(r"not iterable|has no len|PathLike", str(error)), (parameter, wrong)

@@ -4,8 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
-from jobledger.domain.reports import parse_report
-from jobledger.infra.eventstore.methods.request import Answer, Fields, Methods, about_report
+from jobledger.infra.eventstore.methods.request import (
+    Answer,
+    Fields,
+    Methods,
+    about_report,
+    report_of,
+)
 
 
 class DetailReports(Methods[Answer]):
@@ -56,8 +61,9 @@ class DetailReports(Methods[Answer]):
             {'epoch': 3}
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"output": output, **data}
-        return self._send(name, partial(parse_report, "ProgressReported", fields), about)
+        return self._send(
+            name, partial(report_of, "ProgressReported", data, {"output": output}), about
+        )
 
     def labels_changed(
         self,
@@ -104,8 +110,9 @@ class DetailReports(Methods[Answer]):
             {'team': 'speech'}
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"labels": labels, **data}
-        return self._send(name, partial(parse_report, "LabelsChanged", fields), about)
+        return self._send(
+            name, partial(report_of, "LabelsChanged", data, {"labels": labels}), about
+        )
 
     def config_changed(
         self,
@@ -152,8 +159,7 @@ class DetailReports(Methods[Answer]):
             {'gpus': 4}
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"spec": spec, **data}
-        return self._send(name, partial(parse_report, "ConfigChanged", fields), about)
+        return self._send(name, partial(report_of, "ConfigChanged", data, {"spec": spec}), about)
 
     def policy_changed(
         self,
@@ -200,8 +206,9 @@ class DetailReports(Methods[Answer]):
             2
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"policy": policy, **data}
-        return self._send(name, partial(parse_report, "PolicyChanged", fields), about)
+        return self._send(
+            name, partial(report_of, "PolicyChanged", data, {"policy": policy}), about
+        )
 
     def commented(
         self,
@@ -249,5 +256,4 @@ class DetailReports(Methods[Answer]):
             {'note': 'node-7 was out of disk'}
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"note": note, **data}
-        return self._send(name, partial(parse_report, "Commented", fields), about)
+        return self._send(name, partial(report_of, "Commented", data, {"note": note}), about)

@@ -4,7 +4,13 @@ from datetime import datetime
 from functools import partial
 
 from jobledger.domain.reports import parse_report
-from jobledger.infra.eventstore.methods.request import Answer, Fields, Methods, about_report
+from jobledger.infra.eventstore.methods.request import (
+    Answer,
+    Fields,
+    Methods,
+    about_report,
+    report_of,
+)
 
 
 class EndReports(Methods[Answer]):
@@ -55,8 +61,7 @@ class EndReports(Methods[Answer]):
             'quota'
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"reason": reason, **data}
-        return self._send(name, partial(parse_report, "Cancelled", fields), about)
+        return self._send(name, partial(report_of, "Cancelled", data, {"reason": reason}), about)
 
     def succeeded(
         self,
@@ -106,8 +111,7 @@ class EndReports(Methods[Answer]):
             {'accuracy': 0.93}
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"output": output, **data}
-        return self._send(name, partial(parse_report, "Succeeded", fields), about)
+        return self._send(name, partial(report_of, "Succeeded", data, {"output": output}), about)
 
     def partially_succeeded(
         self,
@@ -154,8 +158,9 @@ class EndReports(Methods[Answer]):
             'PARTIALLY_SUCCEEDED'
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"output": output, **data}
-        return self._send(name, partial(parse_report, "PartiallySucceeded", fields), about)
+        return self._send(
+            name, partial(report_of, "PartiallySucceeded", data, {"output": output}), about
+        )
 
     def failed(
         self,
@@ -202,8 +207,7 @@ class EndReports(Methods[Answer]):
             'out of memory'
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"error": error, **data}
-        return self._send(name, partial(parse_report, "Failed", fields), about)
+        return self._send(name, partial(report_of, "Failed", data, {"error": error}), about)
 
     def expired(
         self,
@@ -250,8 +254,7 @@ class EndReports(Methods[Answer]):
             'EXPIRED'
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"reason": reason, **data}
-        return self._send(name, partial(parse_report, "Expired", fields), about)
+        return self._send(name, partial(report_of, "Expired", data, {"reason": reason}), about)
 
     def retried(
         self,
@@ -299,8 +302,7 @@ class EndReports(Methods[Answer]):
             2
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"reason": reason, **data}
-        return self._send(name, partial(parse_report, "Retried", fields), about)
+        return self._send(name, partial(report_of, "Retried", data, {"reason": reason}), about)
 
     def deleted(
         self,

@@ -6,6 +6,8 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 from jobledger.domain import commands
 from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError, shown
+from jobledger.domain.reports import parse_report
 
 Answer = TypeVar("Answer")
 """The job after the event, or an awaitable of it."""
@@ -37,6 +39,13 @@ class AboutReport(About, total=False):
 
 Send = Callable[[str, Callable[[], commands.JobCommand | Data], About], Answer]
 """Takes a job's name, a function that makes the request, and the metadata; returns the answer."""
+
+
+def report_of(type_: str, data: Fields, named: Fields) -> Data:
+    """Parses a report whose fields are in `data`, or else `named`; raises InvalidFieldError as `parse_report`."""
+    if not isinstance(data, Mapping):
+        raise InvalidFieldError("data", f"must be an object, not {shown(data)}")
+    return parse_report(type_, {**named, **data})
 
 
 class Methods(Generic[Answer]):

@@ -4,7 +4,13 @@ from datetime import datetime
 from functools import partial
 
 from jobledger.domain.reports import parse_report
-from jobledger.infra.eventstore.methods.request import Answer, Fields, Methods, about_report
+from jobledger.infra.eventstore.methods.request import (
+    Answer,
+    Fields,
+    Methods,
+    about_report,
+    report_of,
+)
 
 
 class StateReports(Methods[Answer]):
@@ -57,8 +63,9 @@ class StateReports(Methods[Answer]):
             'QUEUED'
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"queuePosition": queue_position, **data}
-        return self._send(name, partial(parse_report, "Queued", fields), about)
+        return self._send(
+            name, partial(report_of, "Queued", data, {"queuePosition": queue_position}), about
+        )
 
     def preparing(
         self,
@@ -251,8 +258,9 @@ class StateReports(Methods[Answer]):
             {}
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"spec": spec, "error": error, **data}
-        return self._send(name, partial(parse_report, "Updated", fields), about)
+        return self._send(
+            name, partial(report_of, "Updated", data, {"spec": spec, "error": error}), about
+        )
 
     def paused(
         self,
@@ -299,8 +307,7 @@ class StateReports(Methods[Answer]):
             'PAUSED'
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"reason": reason, **data}
-        return self._send(name, partial(parse_report, "Paused", fields), about)
+        return self._send(name, partial(report_of, "Paused", data, {"reason": reason}), about)
 
     def resumed(
         self,
@@ -393,5 +400,4 @@ class StateReports(Methods[Answer]):
             'CANCELLING'
         """
         about = about_report(occurred_time, actor, request_id, trace_parent, attempt, run_id)
-        fields = {"reason": reason, **data}
-        return self._send(name, partial(parse_report, "Cancelling", fields), about)
+        return self._send(name, partial(report_of, "Cancelling", data, {"reason": reason}), about)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from jobledger.domain.values.moments import Clock
+from jobledger.domain.values.names import parse_name
 from jobledger.infra.history import diff as differences
 from jobledger.infra.history.diff import MAX_NAMED_JOBS, Change, FleetDiff, diff_jobs
 from jobledger.infra.history.timeline import job_as_of, span
@@ -42,7 +43,7 @@ def diff(
         >>> [(c.path, c.before, c.after) for c in ledger.diff("projects/demo/jobs/a", "v1")][:1]
         [('state', 'QUEUED', 'RUNNING')]
     """
-    between = span(reader, earlier, later, clock, name)
+    between = span(reader, earlier, later, clock, parse_name(name))
     before, after = (job_as_of(reader, name, moment) for moment in between)
     return diff_jobs(before, after)
 

@@ -1,6 +1,13 @@
-"""Numbers of things that a caller gives: limits and sizes of pages."""
+"""Arguments of calls, whose types nobody has checked."""
 
 from jobledger.domain.errors import InvalidFieldError, shown
+
+
+def text_of(field: str, value: object) -> str:
+    """Returns the value if it is text; raises InvalidFieldError, with the name `field`."""
+    if isinstance(value, str):
+        return value
+    raise InvalidFieldError(field, f"must be text, not {shown(value)}")
 
 
 def parse_count(field: str, value: object) -> int:
@@ -17,7 +24,7 @@ def parse_count(field: str, value: object) -> int:
         InvalidFieldError: It is not a whole number, or negative.
 
     Examples:
-        >>> from jobledger.domain.values.counts import parse_count
+        >>> from jobledger.domain.values.arguments import parse_count
         >>> parse_count("limit", 10)
         10
     """
