@@ -115,10 +115,10 @@ def path_of(api: str, project: str) -> str:
     return "/" + CREATE[api].replace("*", project)
 
 
-def tell(server: Server, name: str, verb: str, **said: Any) -> None:
+def tell(server: Server, name: str, verb: str, **body: Any) -> None:
     """Sends a worker's report on a job."""
     with server.client() as client:
-        answer = client.post(f"/ledger/v1/{name}:{verb}", json=said)
+        answer = client.post(f"/ledger/v1/{name}:{verb}", json=body)
     assert answer.status_code == 200, answer.text
     assert answer.json()["events"][-1]["type"] != "Contradicted"
 
@@ -126,6 +126,6 @@ def tell(server: Server, name: str, verb: str, **said: Any) -> None:
 def bring(server: Server, name: str, state: S) -> None:
     """Reports on a new job until it is in that state."""
     made = server.ledger.get(name).state
-    for verb, said in REACHED[state] if state is not made else ():
-        tell(server, name, verb, **said)
+    for verb, expected in REACHED[state] if state is not made else ():
+        tell(server, name, verb, **expected)
     assert server.ledger.get(name).state is state

@@ -96,7 +96,9 @@ def make_job(ledger: Ledger, spec: dict[str, Any], project: str = "p", at: datet
     return ledger.create(name, {}, spec, occurred_time=at).name
 
 
-def told(texts: Iterable[str], *, label: str = "cat", truth: Any = None) -> list[Prediction]:
+def predictions_of(
+    texts: Iterable[str], *, label: str = "cat", truth: Any = None
+) -> list[Prediction]:
     """Predictions of texts, all of the same label with the score 0.9."""
     output = {"label": label, "score": 0.9}
     return [Prediction({"text": text}, output, BEGIN, truth=truth) for text in texts]

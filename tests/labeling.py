@@ -17,8 +17,8 @@ LABELS = ("cat", "dog", "bird")
 TIME = "2026-06-01T10:00:00Z"
 
 
-def tell(ledger: Ledger, name: str, type_: str, **said: Any) -> None:
-    events = ledger.report(name, parse_data(type_, {"run": 1, **said})).events
+def tell(ledger: Ledger, name: str, type_: str, **expected: Any) -> None:
+    events = ledger.report(name, parse_data(type_, {"run": 1, **expected})).events
     assert [event.type for event in events][:1] == [type_]
 
 

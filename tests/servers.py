@@ -107,10 +107,10 @@ def _read(process: Process, logs: list[dict[str, Any]], urls: queue.Queue[str]) 
     assert process.stderr is not None
     for line in process.stderr:
         try:
-            said = json.loads(line)
+            body = json.loads(line)
         except ValueError:
-            said = {"message": line.rstrip()}
-        logs.append(said)
-        if said.get("message") == "listening":
-            urls.put(said["url"])
+            body = {"message": line.rstrip()}
+        logs.append(body)
+        if body.get("message") == "listening":
+            urls.put(body["url"])
     urls.put("")

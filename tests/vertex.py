@@ -166,9 +166,9 @@ class Vertex:
         """A pager over all that there are."""
         return getattr(self.client(kind), f"list_{kind.noun}s")(request)
 
-    def call(self, method: str, kind: Kind, **said: Any) -> Any:
+    def call(self, method: str, kind: Kind, **expected: Any) -> Any:
         """A method by what it is called before the noun."""
-        return getattr(self.client(kind), f"{method}_{kind.noun}")(**said)
+        return getattr(self.client(kind), f"{method}_{kind.noun}")(**expected)
 
     def state(self, kind: Kind, job: Any) -> str:
         """The state it shows, without the prefix."""

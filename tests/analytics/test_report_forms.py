@@ -94,8 +94,8 @@ def test_the_command_prints_tables_json_and_csv(cli: Cli, busy: Ledger, tmp_path
         "--from",
         "2026-06-02",
     )
-    said = cli.json(*arguments, "--json")
-    assert list(said) == [
+    body = cli.json(*arguments, "--json")
+    assert list(body) == [
         "report",
         "asOf",
         "clock",
@@ -107,13 +107,13 @@ def test_the_command_prints_tables_json_and_csv(cli: Cli, busy: Ledger, tmp_path
         "state",
         "rows",
     ]
-    assert (said["report"], said["clock"], said["position"]) == (
+    assert (body["report"], body["clock"], body["position"]) == (
         "queue-time",
         "occurred",
         busy.size(),
     )
-    assert (said["from"], said["bucket"]) == ("2026-06-02T00:00:00.000000Z", "1d")
-    assert list(said["rows"][0]) == [
+    assert (body["from"], body["bucket"]) == ("2026-06-02T00:00:00.000000Z", "1d")
+    assert list(body["rows"][0]) == [
         "time",
         "group",
         "count",
@@ -125,8 +125,8 @@ def test_the_command_prints_tables_json_and_csv(cli: Cli, busy: Ledger, tmp_path
     assert "█" in table.stdout
     assert f"@{busy.size()}" in table.stderr
     rows = list(csv.DictReader(io.StringIO(cli(*arguments, "--format", "csv"))))
-    assert [row["group"] for row in rows] == [row["group"] or "" for row in said["rows"]]
-    assert json.loads(cli(*arguments, "--format", "json"))["rows"] == said["rows"]
+    assert [row["group"] for row in rows] == [row["group"] or "" for row in body["rows"]]
+    assert json.loads(cli(*arguments, "--format", "json"))["rows"] == body["rows"]
     picture = tmp_path / "x.svg"
     pytest.importorskip("matplotlib")
     cli(*arguments, "--plot", str(picture))

@@ -152,21 +152,21 @@ def test_concurrency_is_exact_at_each_instant(busy: Ledger, by: str) -> None:
             if state is JobState.RUNNING or (by == "state" and state and state not in TERMINAL):
                 group = {"": "", "state": state.name, "labels.team": teams[name]}[by]
                 found[time, group] += 1
-    told = {(row[0], row[1] if by else ""): row[-1] for row in answer.rows}
-    assert {key: jobs for key, jobs in told.items() if jobs} == found
+    body = {(row[0], row[1] if by else ""): row[-1] for row in answer.rows}
+    assert {key: jobs for key, jobs in body.items() if jobs} == found
     assert times == [times[0] + n * timedelta(hours=3) for n in range(len(times))]
 
 
 def test_failures_are_counted_by_message_with_the_latest_job(busy: Ledger) -> None:
-    told: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
+    content: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
     for time, event in taken(busy.events(follow=False)):
         if event.type in ("Failed", "Expired"):
-            said = event.json
-            message = said.get("error", {}).get("message") or said.get("reason") or ""
-            told[event.type.upper(), message].append((time, event.name))
+            body = event.json
+            message = body.get("error", {}).get("message") or body.get("reason") or ""
+            content[event.type.upper(), message].append((time, event.name))
     rows = report(busy.reader, "failures").rows
     assert {row[:2]: row[2:] for row in rows} == {
-        key: (len(seen), *max(seen)) for key, seen in told.items()
+        key: (len(seen), *max(seen)) for key, seen in content.items()
     }
     assert [row[2] for row in rows] == sorted((row[2] for row in rows), reverse=True)
     assert report(busy.reader, "failures", top=2).rows == rows[:2]
@@ -225,8 +225,8 @@ def test_a_report_counts_only_jobs_that_match_the_filter(busy: Ledger) -> None:
         (dict(name="queue-time", filter="x = 1"), "filter: there is no field 'x'"),
         (dict(name="queue-time", state="RUNNING"), "state: is allowed for"),
         (dict(name="concurrency", state="FLYING"), "state: unknown state 'FLYING'"),
-        (dict(name="failures", top=0), "top: "),
-        (dict(name="attempts", top=3), "top: "),
+        (dict(name="failures", top=0), r"top: \d for \w+: it is a number from 1"),
+        (dict(name="attempts", top=3), r"top: \d for \w+: it is a number from 1"),
     ],
 )  # fmt: skip
 def test_an_invalid_report_is_refused_with_the_field(

@@ -257,16 +257,16 @@ def test_reports_by_hand(cli: Cli) -> None:
         "--time",
         "2026-06-01T10:00:00Z",
     )
-    said = cli.json(
+    body = cli.json(
         "record", "x", "Failed", "--data", '{"error": "boom"}', "--request-id", "r1", "--json"
     )
-    assert said["job"]["errorMessage"] == "boom"
-    assert said["events"][0]["requestId"] == "r1"
+    assert body["job"]["errorMessage"] == "boom"
+    assert body["events"][0]["requestId"] == "r1"
     assert (
         cli.json(
             "record", "x", "Failed", "--data", '{"error": "boom"}', "--request-id", "r1", "--json"
         )
-        == said
+        == body
     )
     done = cli.run("record", "x", "Started")
     assert done.returncode == 0

@@ -38,13 +38,13 @@ def examined(desk: Desk, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def examine(cli: Cli, *arguments: str) -> dict[str, list[dict[str, Any]]]:
     """Returns the doctor's results by the names of checks."""
     done = cli.run(*arguments, "doctor", "--json")
-    said = json.loads(done.stdout)
-    problems = [check for check in said["checks"] if check["status"] == "problem"]
-    assert said["ok"] is (not problems)
+    body = json.loads(done.stdout)
+    problems = [check for check in body["checks"] if check["status"] == "problem"]
+    assert body["ok"] is (not problems)
     assert done.returncode == (1 if problems else 0)
     assert all(check["remedy"] for check in problems)
     found: dict[str, list[dict[str, Any]]] = {}
-    for check in said["checks"]:
+    for check in body["checks"]:
         found.setdefault(check["name"], []).append(check)
     return found
 
@@ -66,7 +66,7 @@ def test_a_healthy_ledger_has_no_problem(examined: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "expected"),
     [
         ("JOBLEDGER_LEGER", "x", "set JOBLEDGER_LEDGER instead"),
         ("JOBLEDGER_SEAL", "maybe", "'maybe' is not true or false"),
@@ -74,14 +74,14 @@ def test_a_healthy_ledger_has_no_problem(examined: Cli) -> None:
         ("JOBLEDGER_POLICY", "/nowhere", "No such file"),
         ("JOBLEDGER_PUBLISH", "ftp://x", "is not a folder, http(s) address or exec:PROGRAM"),
         ("JOBLEDGER_SCHEDULES", "often", "is not one of daily, exact"),
-        ("JOBLEDGER_SMTP", "mail.example", "is not smtp://"),
+        ("JOBLEDGER_SMTP", "mail.example", "is not of the form smtp://"),
     ],
 )
 def test_a_variable_that_cannot_be_used(
-    examined: Cli, variable: str, value: str, said: str
+    examined: Cli, variable: str, value: str, expected: str
 ) -> None:
     examined.environment[variable] = value
-    assert said in problem(examined, "settings")
+    assert expected in problem(examined, "settings")
 
 
 def test_an_unreachable_server(examined: Cli) -> None:
@@ -108,9 +108,9 @@ def test_a_role_without_grants_gets_the_command_that_grants_them(
             owner.execute(
                 f"GRANT SELECT ON migrations, projections, log, head, checkpoints, events, tiles TO {role}".encode()
             )
-            said = problem(examined, "grants", *as_role)
-            assert "lacks SELECT on alert_mails" in said
-            assert f"init --grant-to {role}" in said
+            message = problem(examined, "grants", *as_role)
+            assert "lacks SELECT on alert_mails" in message
+            assert f"init --grant-to {role}" in message
             examined("init", "--grant-to", role)
             assert "it may not sign" in examine(examined, *as_role)["grants"][0]["detail"]
         finally:

@@ -118,8 +118,12 @@ def test_a_comment_has_an_author_and_changes_nothing(
         before = getattr(ledger, end)(before.name)
     cli("comment", "x", "the disk was full", "--author", "ann")
 
-    after, said = ledger.get(before.name), [*ledger.history(before.name)][-1]
-    assert (said.type, said.actor, said.json) == ("Commented", "ann", {"note": "the disk was full"})
+    after, expected = ledger.get(before.name), [*ledger.history(before.name)][-1]
+    assert (expected.type, expected.actor, expected.json) == (
+        "Commented",
+        "ann",
+        {"note": "the disk was full"},
+    )
     assert (after.state, after.output, after.labels) == (before.state, before.output, before.labels)
     assert "note: the disk was full" in cli("history", "x")
     assert cli.json("verify", "--json")["ok"]

@@ -62,8 +62,8 @@ def test_a_second_run_is_a_new_attempt(run: Runs, ledger: Ledger, first: str, se
     assert (job.state, job.attempt) == (S.FAILED if second is FAIL else S.SUCCEEDED, 2)
     assert job.labels == {"team": "a", "env": "b"}
     assert job.spec["command"] == [sys.executable, "-c", second]
-    told = [type_ for type_ in types(ledger) if type_ not in ("ConfigChanged", "LabelsChanged")]
-    assert told == ["Created", "Started", ends[first], "Retried", "Started", ends[second]]
+    expected = [type_ for type_ in types(ledger) if type_ not in ("ConfigChanged", "LabelsChanged")]
+    assert expected == ["Created", "Started", ends[first], "Retried", "Started", ends[second]]
 
 
 def test_with_once_a_second_run_is_refused_before_it_runs(
@@ -139,9 +139,9 @@ def test_a_started_command_gets_no_secrets_in_its_environment(
         str(Log(SigningKey.generate("example.com/log")).note(1)),
         [f"exec:{shlex.join([sys.executable, '-c', write])}"],
     )
-    for told in (by_run, seen.read_text()):
-        assert "hunter2" not in told
-        assert "told" in told
+    for message in (by_run, seen.read_text()):
+        assert "hunter2" not in message
+        assert "told" in message
 
 
 def test_every_setting_that_is_not_shown_is_a_secret() -> None:

@@ -288,11 +288,11 @@ def test_an_actor_is_a_user_also_without_variables(cli: Cli) -> None:
 
 
 def test_stderr_is_passed_on_unchanged_also_without_a_last_newline(cli: Cli) -> None:
-    said = bytes(range(256)) * 3 + b"no end"
-    code = f"import sys; sys.stderr.buffer.write({said!r}); sys.exit(3)"
+    message = bytes(range(256)) * 3 + b"no end"
+    code = f"import sys; sys.stderr.buffer.write({message!r}); sys.exit(3)"
     words = [*cli.command, "run", "--name", "j", "--", sys.executable, "-c", code]
     done = subprocess.run(words, env=cli.environment, capture_output=True, timeout=60)
-    assert (done.returncode, done.stderr) == (3, said)
+    assert (done.returncode, done.stderr) == (3, message)
     assert shown(cli)["errorMessage"].endswith("no end")
 
 

@@ -181,7 +181,7 @@ sys.exit(repr(wrong) if wrong else 0)
 
 
 @pytest.mark.parametrize(
-    ("type_", "data", "said"),
+    ("type_", "data", "output"),
     [
         ("Failed", {"error": "boom"}, {"error": {"code": 2, "message": "boom"}}),
         ("Created", {"labels": {"a": "b"}}, {"labels": {"a": "b"}}),
@@ -189,10 +189,10 @@ sys.exit(repr(wrong) if wrong else 0)
     ],
 )
 def test_threads_may_use_an_event_for_the_first_time_at_once(
-    type_: str, data: dict[str, Any], said: dict[str, Any]
+    type_: str, data: dict[str, Any], output: dict[str, Any]
 ) -> None:
-    assert EVENT_TYPES[type_].model_validate(data).json_object() == said
-    command = [sys.executable, "-c", FIRST_USE, type_, repr(data), repr(said)]
+    assert EVENT_TYPES[type_].model_validate(data).json_object() == output
+    command = [sys.executable, "-c", FIRST_USE, type_, repr(data), repr(output)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 

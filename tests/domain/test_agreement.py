@@ -38,7 +38,7 @@ def at(x: float, y: float = 0.1, label: str = "cat", size: float = 0.2) -> Box:
 
 
 @pytest.mark.parametrize(
-    ("said", "aggregation", "expected"),
+    ("answers", "aggregation", "expected"),
     [
         (["cat"], MAJORITY, "cat"),
         (["cat", "dog", "cat"], MAJORITY, "cat"),
@@ -52,15 +52,15 @@ def at(x: float, y: float = 0.1, label: str = "cat", size: float = 0.2) -> Box:
         ([], MAJORITY, None),
     ],
 )
-def test_one_label(said: list[str], aggregation: str, expected: str | None) -> None:
+def test_one_label(answers: list[str], aggregation: str, expected: str | None) -> None:
     found = agree(
-        [labelled(label) for label in said], Rule(aggregation, boxes=False, multi_label=False)
+        [labelled(label) for label in answers], Rule(aggregation, boxes=False, multi_label=False)
     )
     assert found == (None if expected is None else labelled(expected))
 
 
 @pytest.mark.parametrize(
-    ("said", "aggregation", "expected"),
+    ("answers", "aggregation", "expected"),
     [
         (["ab", "ac", "a"], MAJORITY, "a"),
         (["ab", "ba", "c"], MAJORITY, "ab"),
@@ -72,10 +72,10 @@ def test_one_label(said: list[str], aggregation: str, expected: str | None) -> N
     ],
 )
 def test_several_labels_are_voted_on_one_by_one(
-    said: list[str], aggregation: str, expected: str | None
+    answers: list[str], aggregation: str, expected: str | None
 ) -> None:
     found = agree(
-        [labelled(*labels) for labels in said], Rule(aggregation, boxes=False, multi_label=True)
+        [labelled(*labels) for labels in answers], Rule(aggregation, boxes=False, multi_label=True)
     )
     assert found == (None if expected is None else labelled(*expected))
 
@@ -136,14 +136,14 @@ some_boxes = st.lists(st.builds(at, places, places, st.sampled_from("ab")), max_
 
 
 @given(st.lists(some_boxes, min_size=2, max_size=5))
-def test_no_more_boxes_are_agreed_on_than_most_people_drew(said: list[list[Box]]) -> None:
-    found = agree([drawn(*boxes) for boxes in said], BOXED)
+def test_no_more_boxes_are_agreed_on_than_most_people_drew(answers: list[list[Box]]) -> None:
+    found = agree([drawn(*boxes) for boxes in answers], BOXED)
     assert found is not None
-    assert len(found.boxes) * (len(said) // 2 + 1) <= sum(map(len, said))
+    assert len(found.boxes) * (len(answers) // 2 + 1) <= sum(map(len, answers))
 
 
 @pytest.mark.parametrize(
-    ("annotation", "multi_label", "said", "kept"),
+    ("annotation", "multi_label", "expected", "kept"),
     [
         (TEXT, False, "cat", "cat"),
         (TEXT, False, ["cat"], "cat"),
@@ -158,16 +158,16 @@ def test_no_more_boxes_are_agreed_on_than_most_people_drew(said: list[list[Box]]
     ],
 )  # fmt: skip
 def test_a_stored_answer_is_read_back_unchanged(
-    annotation: str, multi_label: bool, said: Any, kept: Any
+    annotation: str, multi_label: bool, expected: Any, kept: Any
 ) -> None:
     plan = read_plan(spec_of(annotation, multi_label=multi_label))
-    truth = read_answer(plan, said)
+    truth = read_answer(plan, expected)
     assert kept_answer(truth, boxes=plan.boxes, multi_label=multi_label) == kept
     assert read_kept(kept) == truth
 
 
 @pytest.mark.parametrize(
-    ("annotation", "said"),
+    ("annotation", "expected"),
     [
         (TEXT, ["cat", "dog"]),
         (TEXT, []),
@@ -183,16 +183,16 @@ def test_a_stored_answer_is_read_back_unchanged(
         (BOXES, [box("cat", 0, 0, 1, float("inf"))]),
     ],
 )
-def test_an_invalid_answer_is_refused(annotation: str, said: Any) -> None:
+def test_an_invalid_answer_is_refused(annotation: str, expected: Any) -> None:
     with pytest.raises(RejectedError):
-        read_answer(read_plan(spec_of(annotation)), said)
+        read_answer(read_plan(spec_of(annotation)), expected)
 
 
 def test_an_invalid_box_is_refused_with_the_reason() -> None:
     plan = read_plan(spec_of(BOXES))
-    for said in ([7], [box("cat", 0.1, 0.1, 0.2, 0.2), "cat"]):
+    for expected in ([7], [box("cat", 0.1, 0.1, 0.2, 0.2), "cat"]):
         with pytest.raises(RejectedError) as caught:
-            read_answer(plan, said)
+            read_answer(plan, expected)
         assert str(caught.value) == "a box is not {label, top_left: {x, y}, bottom_right: {x, y}}"
     most = [box("cat", number / 200, 0, 1, 1) for number in range(100)]
     assert len(read_answer(plan, most).boxes) == 100

@@ -67,7 +67,7 @@ UNNAMED_END = (e.Created(), e.Started(), e.Failed())
 
 
 @pytest.mark.parametrize(
-    ("past", "said", "ahead"),
+    ("past", "expected", "ahead"),
     [
         (TWICE, report(), 0),
         (TWICE, report(attempt=1), EARLIER),
@@ -85,22 +85,24 @@ UNNAMED_END = (e.Created(), e.Started(), e.Failed())
         ((), e.Started(run_id="c"), 0),
     ],
 )  # fmt: skip
-def test_which_attempt_a_report_speaks_of(past: tuple[Data, ...], said: Data, ahead: int) -> None:
-    assert attempts_ahead(said, lived(*past)[0]) == ahead
-    assert attempts_ahead(said, lived(*past, kind="evaluationJobs")[0]) == 0
+def test_which_attempt_a_report_speaks_of(
+    past: tuple[Data, ...], expected: Data, ahead: int
+) -> None:
+    assert attempts_ahead(expected, lived(*past)[0]) == ahead
+    assert attempts_ahead(expected, lived(*past, kind="evaluationJobs")[0]) == 0
 
 
 def test_a_late_report_with_a_new_id_begins_nothing_after_the_end() -> None:
-    job, said = lived(*UNNAMED_END)[0], e.Started(run_id="c")
+    job, expected = lived(*UNNAMED_END)[0], e.Started(run_id="c")
     ended = BEGIN + 2 * HOUR
     for at, ahead in ((None, 1), (ended, 1), (ended + HOUR, 1), (ended - HOUR, 0)):
-        assert attempts_ahead(said, job, at) == ahead
+        assert attempts_ahead(expected, job, at) == ahead
         assert is_late(job, at) == (at == ended - HOUR)
     assert not is_late(Job(name=NAME), BEGIN)
 
 
 @pytest.mark.parametrize(
-    ("said", "sends"),
+    ("expected", "sends"),
     [
         (e.Queued(), True),
         (e.Preparing(), True),
@@ -113,17 +115,17 @@ def test_a_late_report_with_a_new_id_begins_nothing_after_the_end() -> None:
         (report(e.Queued, attempt=2), False),
     ],
 )
-def test_a_report_of_queueing_sends_a_running_job_back(said: Data, sends: bool) -> None:
+def test_a_report_of_queueing_sends_a_running_job_back(expected: Data, sends: bool) -> None:
     job = lived(*TWICE)[0]
-    assert sends_back(said, job, None) == (sends and getattr(said, "run_id", None) != "a")
-    assert sends_back(said, job, BEGIN + 3 * HOUR) == sends_back(said, job, None)
-    assert not sends_back(said, job, BEGIN + 2 * HOUR)
-    assert not sends_back(said, lived(*TWICE, kind="evaluationJobs")[0], None)
+    assert sends_back(expected, job, None) == (sends and getattr(expected, "run_id", None) != "a")
+    assert sends_back(expected, job, BEGIN + 3 * HOUR) == sends_back(expected, job, None)
+    assert not sends_back(expected, job, BEGIN + 2 * HOUR)
+    assert not sends_back(expected, lived(*TWICE, kind="evaluationJobs")[0], None)
 
 
 def test_a_retry_of_the_attempt_that_is_current_is_known_already() -> None:
     job = lived(*TWICE)[0]
-    for said, known in (
+    for expected, known in (
         (report(e.Retried, attempt=2), True),
         (report(e.Retried, attempt=1), False),
         (report(e.Retried, attempt=1, runId="b"), False),
@@ -132,8 +134,8 @@ def test_a_retry_of_the_attempt_that_is_current_is_known_already() -> None:
         (e.Retried(), False),
         (report(e.Started, attempt=2), False),
     ):
-        assert repeats_retry(said, job) == known
-        assert not repeats_retry(said, lived(*TWICE, kind="evaluationJobs")[0])
+        assert repeats_retry(expected, job) == known
+        assert not repeats_retry(expected, lived(*TWICE, kind="evaluationJobs")[0])
     assert not repeats_retry(e.Retried(run_id="b"), lived(e.Created())[0])
     assert repeats_retry(e.Retried(run_id="a"), lived(*TWICE[:2])[0])
 

@@ -61,17 +61,17 @@ def lived(*facts: Data, kind: str = "evaluationJobs") -> Job:
 
 def test_the_output_lists_runs_as_they_start_and_end() -> None:
     job = lived(Created(), FIRST)
-    told: dict[str, Any] = {"lastRun": {"run": 1, "runTime": TIME, "cut": 5}, "openRuns": [1]}
-    assert (job.state, job.output) == (JobState.RUNNING, told)
+    body: dict[str, Any] = {"lastRun": {"run": 1, "runTime": TIME, "cut": 5}, "openRuns": [1]}
+    assert (job.state, job.output) == (JobState.RUNNING, body)
     job = lived(Created(), FIRST, SECOND)
-    told["lastRun"] = {"run": 2, "runTime": TIME, "cut": 5}
-    assert job.output == told | {"openRuns": [1, 2]}
+    body["lastRun"] = {"run": 2, "runTime": TIME, "cut": 5}
+    assert job.output == body | {"openRuns": [1, 2]}
     job = lived(Created(), FIRST, SECOND, EvaluationCreated(run=1))
-    assert job.output == told | {"openRuns": [2]}
+    assert job.output == body | {"openRuns": [2]}
     job = lived(Created(), FIRST, SECOND, FAILED)
-    assert job.output == told | {"openRuns": [1], "attempts": [FAILURE]}
+    assert job.output == body | {"openRuns": [1], "attempts": [FAILURE]}
     job = lived(Created(), FIRST, SECOND, FAILED, FAILED.model_copy(update={"run": 1}))
-    assert job.output == told | {"openRuns": [], "attempts": [FAILURE, FAILURE]}
+    assert job.output == body | {"openRuns": [], "attempts": [FAILURE, FAILURE]}
     job = lived(Created(), FIRST, DatasetCreated(run=1))
     assert job.output == {"lastRun": {"run": 1, "runTime": TIME, "cut": 5}, "openRuns": [1]}
 
@@ -79,15 +79,15 @@ def test_the_output_lists_runs_as_they_start_and_end() -> None:
 def test_the_output_of_runs_survives_other_outputs() -> None:
     runs = lived(Created(), FIRST, SECOND, FAILED).output
     assert runs is not None
-    said = {"accuracy": 1, "openRuns": [9]}
+    expected = {"accuracy": 1, "openRuns": [9]}
     for report in (
-        ProgressReported(output=said),
-        Succeeded(output=said),
-        PartiallySucceeded(output=said),
+        ProgressReported(output=expected),
+        Succeeded(output=expected),
+        PartiallySucceeded(output=expected),
     ):
         job = lived(Created(), FIRST, SECOND, FAILED, report)
         assert job.output == runs | {"accuracy": 1}
-        assert lived(Created(), report).output == said
+        assert lived(Created(), report).output == expected
         begun = lived(
             Created(), FIRST, SECOND, FAILED, report, Started(attempts_begun=2, run_id="r")
         )
@@ -95,12 +95,16 @@ def test_the_output_of_runs_survives_other_outputs() -> None:
 
 
 def test_other_jobs_have_no_runs() -> None:
-    said = {"lastRun": {"run": 1}, "openRuns": [1]}
-    job = lived(Created(), ProgressReported(output=said), kind="jobs")
-    assert job.output == said
-    job = lived(Created(), ProgressReported(output=said), ProgressReported(output={}), kind="jobs")
+    expected = {"lastRun": {"run": 1}, "openRuns": [1]}
+    job = lived(Created(), ProgressReported(output=expected), kind="jobs")
+    assert job.output == expected
+    job = lived(
+        Created(), ProgressReported(output=expected), ProgressReported(output={}), kind="jobs"
+    )
     assert job.output == {}
-    job = lived(Created(), ProgressReported(output=said), Retried(attempts_begun=1), kind="jobs")
+    job = lived(
+        Created(), ProgressReported(output=expected), Retried(attempts_begun=1), kind="jobs"
+    )
     assert (job.output, job.attempt) == (None, 2)
     assert lived(Created(), FIRST, EvaluationCreated(run=1), FAILED, kind="jobs").output is None
 

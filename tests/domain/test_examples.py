@@ -45,8 +45,8 @@ def keyed(**keys: str) -> Plan:
 
 def test_labels_and_scores_are_read_one_or_many() -> None:
     for labels, scores in ((["cat"], [0]), (["cat", "dog"], [0.25, 1]), ([], [])):
-        said = {"label": labels, "score": scores}
-        assert read_prediction(ONE, said) == Predicted(labels, scores)
+        expected = {"label": labels, "score": scores}
+        assert read_prediction(ONE, expected) == Predicted(labels, scores)
     assert read_prediction(ONE, {"label": "cat", "score": 1}) == Predicted(["cat"], [1])
     most = {"label": ["cat"] * MAX_LABELS, "score": [0.5] * MAX_LABELS}
     assert len(read_prediction(ONE, most).labels) == MAX_LABELS == 1_000
@@ -57,16 +57,16 @@ def test_labels_and_scores_are_read_one_or_many() -> None:
 
 
 def test_boxes_are_read_one_a_label() -> None:
-    said = {
+    expected = {
         "label": ["cat", "dog"],
         "score": [0.5, 0.5],
         "box": [corners(0, 1, 2, 3), corners(1, 1, 3, 9)],
     }
     boxes = [Box("cat", 0, 1, 2, 3), Box("dog", 1, 1, 3, 9)]
-    assert read_prediction(BOXED, said) == Predicted(["cat", "dog"], [0.5, 0.5], boxes)
-    assert read_truth(BOXED, said) == Truth(["cat", "dog"], boxes)
+    assert read_prediction(BOXED, expected) == Predicted(["cat", "dog"], [0.5, 0.5], boxes)
+    assert read_truth(BOXED, expected) == Truth(["cat", "dog"], boxes)
     assert read_truth(BOXED, {"label": "cat", "box": corners(0, 1, 2, 3)}).boxes == boxes[:1]
-    assert type(read_truth(BOXED, said).boxes[0].x0) is float
+    assert type(read_truth(BOXED, expected).boxes[0].x0) is float
 
 
 @pytest.mark.parametrize(
@@ -92,21 +92,21 @@ def test_boxes_are_read_one_a_label() -> None:
 def test_an_incomplete_prediction_is_refused_with_the_reason(
     change: dict[str, Any], why: str
 ) -> None:
-    said = {"label": ["cat"], "score": [0.5], "box": [corners(0, 0, 1, 1)]} | change
+    expected = {"label": ["cat"], "score": [0.5], "box": [corners(0, 0, 1, 1)]} | change
     with pytest.raises(RejectedError) as caught:
-        read_prediction(BOXED, said)
+        read_prediction(BOXED, expected)
     assert str(caught.value).endswith(why)
 
 
 def test_a_truth_is_a_label_or_several_once_each() -> None:
-    for said in ("cat", ["cat"], ["cat", "cat"], {"label": "cat"}):
-        assert read_truth(ONE, said) == Truth(["cat"])
+    for expected in ("cat", ["cat"], ["cat", "cat"], {"label": "cat"}):
+        assert read_truth(ONE, expected) == Truth(["cat"])
     assert read_truth(SEVERAL, ["b", "a", "b"]) == Truth(["b", "a"])
     assert read_truth(SEVERAL, []) == Truth([])
 
 
 @pytest.mark.parametrize(
-    ("plan", "said", "why"),
+    ("plan", "expected", "why"),
     [
         (ONE, ["cat", "dog"], "the truth has 2 labels, and must have exactly one"),
         (ONE, [], "the truth has 0 labels, and must have exactly one"),
@@ -118,15 +118,15 @@ def test_a_truth_is_a_label_or_several_once_each() -> None:
     ],
 )
 def test_an_incomplete_ground_truth_is_refused_with_the_reason(
-    plan: Plan, said: Any, why: str
+    plan: Plan, expected: Any, why: str
 ) -> None:
     with pytest.raises(RejectedError) as caught:
-        read_truth(plan, said)
+        read_truth(plan, expected)
     assert str(caught.value).endswith(why)
 
 
 @pytest.mark.parametrize(
-    ("keys", "said", "key"),
+    ("keys", "expected", "key"),
     [
         ({"data_json_key": "text"}, {"text": "hello"}, "hello"),
         ({"data_json_key": "text", "reference_json_key": "uri"}, {"text": "hello", "uri": "gs://b"}, "gs://b"),
@@ -137,9 +137,9 @@ def test_an_incomplete_ground_truth_is_refused_with_the_reason(
     ],
 )  # fmt: skip
 def test_examples_are_identified_by_their_reference_or_their_data(
-    keys: dict[str, str], said: Any, key: str
+    keys: dict[str, str], expected: Any, key: str
 ) -> None:
-    assert example_key(keyed(**keys), said) == key
+    assert example_key(keyed(**keys), expected) == key
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_examples_are_identified_by_their_reference_or_their_data(
 def test_an_input_without_its_keys_is_refused_with_their_names(
     keys: dict[str, str], wanted: str
 ) -> None:
-    for said in ({}, {"other": 1}, "text", {"text": None}, {"uri": None}):
+    for expected in ({}, {"other": 1}, "text", {"text": None}, {"uri": None}):
         with pytest.raises(RejectedError) as caught:
-            example_key(keyed(**keys), said)
+            example_key(keyed(**keys), expected)
         assert str(caught.value) == f"the input has no {wanted}"
 
 
@@ -193,7 +193,7 @@ PNG = "iVBORw0KGgoAAAANSUhEUg=="
 
 
 @pytest.mark.parametrize(
-    ("plan", "said", "shown"),
+    ("plan", "expected", "shown"),
     [
         (ONE, {"text": "hello"}, Display("text", "hello")),
         (ONE, "plain", Display("text", "plain")),
@@ -208,8 +208,8 @@ PNG = "iVBORw0KGgoAAAANSUhEUg=="
         (IMAGES, {"text": "AAAAAAAAAABXRUJQ"}, Display("text", "AAAAAAAAAABXRUJQ")),
     ],
 )  # fmt: skip
-def test_people_see_the_text_or_the_image(plan: Plan, said: Any, shown: Display) -> None:
-    assert show(plan, said) == shown
+def test_people_see_the_text_or_the_image(plan: Plan, expected: Any, shown: Display) -> None:
+    assert show(plan, expected) == shown
 
 
 def raised(do: Callable[[], object]) -> bool:
@@ -222,5 +222,5 @@ def raised(do: Callable[[], object]) -> bool:
 
 @given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=4))
 def test_scores_are_from_0_to_1(scores: list[float]) -> None:
-    said = {"label": ["cat"] * len(scores), "score": scores}
-    assert raised(lambda: read_prediction(ONE, said)) == any(not 0 <= s <= 1 for s in scores)
+    expected = {"label": ["cat"] * len(scores), "score": scores}
+    assert raised(lambda: read_prediction(ONE, expected)) == any(not 0 <= s <= 1 for s in scores)

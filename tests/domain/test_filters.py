@@ -145,10 +145,10 @@ def test_strings_are_unquoted() -> None:
     ):
         string = quoted(text)
         assert string.isprintable()
-        said = unquoted(string)
-        assert said.text == text
-        assert not said.ends_wild
-        assert not said.begins_wild or text == "*"
+        response = unquoted(string)
+        assert response.text == text
+        assert not response.ends_wild
+        assert not response.begins_wild or text == "*"
     assert quoted("a\nb\tc\r") == r'"a\nb\tc\r"'
     assert unquoted(r'"\ud800"').text == "\ufffd"
     assert unquoted(r'"\u00fc\n\q"').text == "ü\nq"

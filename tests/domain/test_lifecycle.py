@@ -166,7 +166,7 @@ def test_only_an_end_of_the_lost_attempt_replaces_the_expiry() -> None:
     assert isinstance(recorded, Contradicted)
 
 
-def _report(event: str, **said: str) -> Data:
+def _report(event: str, **report: str) -> Data:
     needed = {"run": 1, "runTime": "2026-06-01T10:00:00Z", "attemptTime": "2026-06-01T10:00:00Z"}
     fields = {field.alias for field in EVENT_TYPES[event].model_fields.values()}
-    return parse_data(event, said | {key: needed[key] for key in needed if key in fields})
+    return parse_data(event, report | {key: needed[key] for key in needed if key in fields})

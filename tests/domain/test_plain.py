@@ -31,9 +31,9 @@ CREATED: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
-def decided(type_: str, said: dict[str, Any], job: Job, at: datetime) -> Job | None:
+def decided(type_: str, entries: dict[str, Any], job: Job, at: datetime) -> Job | None:
     """The job once the report was recorded as it is; None if it is not, or nobody can tell without the past."""
-    report = parse_report(type_, said)
+    report = parse_report(type_, entries)
     try:
         facts = (introduce if type_ == "Created" else observe)(report, job, at=at)
         if facts != (report,):
@@ -53,19 +53,19 @@ def history(random: Random) -> Counter[bool]:
     job, past, met = absent(NAME), list[Event](), Counter[bool]()
     for number in range(60):
         type_ = "Created" if not past or random.random() < 0.05 else random.choice(TYPES)
-        said = random.choice(CREATED if type_ == "Created" else SAID)
+        expected = random.choice(CREATED if type_ == "Created" else SAID)
         minute = number if random.random() < 0.7 else random.randrange(-1, number + 1)
         at = START + timedelta(minutes=minute)
-        wanted = decided(type_, said, job, at)
-        if is_plain(type_, said):
+        wanted = decided(type_, expected, job, at)
+        if is_plain(type_, expected):
             fields = job.__dict__.copy()
-            added = add_plain(fields, type_, said, at)
-            assert not added or wanted is not None, (type_, said, job)
+            added = add_plain(fields, type_, expected, at)
+            assert not added or wanted is not None, (type_, expected, job)
             assert job_with(fields) == (wanted if added else job)
             met[added] += 1
-            stored = canonical.encode(stored_fields(type_, said))
-            assert stored == parse_report(type_, said).encode()
-        report = parse_report(type_, said)
+            stored = canonical.encode(stored_fields(type_, expected))
+            assert stored == parse_report(type_, expected).encode()
+        report = parse_report(type_, expected)
         try:
             judge = introduce if type_ == "Created" else observe
             for data in judge(report, job, at=at, past=past):

@@ -39,20 +39,20 @@ RECORDS = st.builds(
 
 @pytest.mark.parametrize("number", list(signal.Signals))
 def test_a_program_that_a_signal_killed_ended_by_that_signal(number: signal.Signals) -> None:
-    type_, said = how_it_ended(-number, None, "last words")
-    assert said["exitCode"] == exit_code(-number) == 128 + number
-    assert said["signal"] == number.name
+    type_, body = how_it_ended(-number, None, "last words")
+    assert body["exitCode"] == exit_code(-number) == 128 + number
+    assert body["signal"] == number.name
     if number.name in STOPPING:
-        assert (type_, said["reason"]) == ("Cancelled", f"stopped by {number.name}")
+        assert (type_, body["reason"]) == ("Cancelled", f"stopped by {number.name}")
     else:
         assert type_ == "Failed"
-        assert said["error"]["message"] == f"killed by {number.name}\nlast words"
+        assert body["error"]["message"] == f"killed by {number.name}\nlast words"
 
 
 @pytest.mark.parametrize("code", [0, 3, 137, -9, -15])
 def test_a_program_ended_by_a_stop_signal_is_recorded_as_cancelled(code: int) -> None:
-    type_, said = how_it_ended(code, "SIGHUP", "")
-    assert (type_, said["reason"]) == ("Cancelled", "stopped by SIGHUP")
+    type_, body = how_it_ended(code, "SIGHUP", "")
+    assert (type_, body["reason"]) == ("Cancelled", "stopped by SIGHUP")
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_a_program_ended_by_a_stop_signal_is_recorded_as_cancelled(code: int) ->
 def test_a_program_that_fails_says_why(
     code: int, words: str, failure: str | None, message: str
 ) -> None:
-    type_, said = how_it_ended(code, None, words, failure)
-    assert (type_, said["error"]) == ("Failed", {"code": 2, "message": message})
+    type_, body = how_it_ended(code, None, words, failure)
+    assert (type_, body["error"]) == ("Failed", {"code": 2, "message": message})
 
 
 @pytest.mark.parametrize(
-    ("error", "is_cancelled", "type_", "said"),
+    ("error", "is_cancelled", "type_", "entries"),
     [
         (None, False, "Succeeded", {"output": {"a": 1}}),
         (SystemExit(), False, "Succeeded", {"output": {"a": 1}}),
@@ -87,13 +87,13 @@ def test_a_program_that_fails_says_why(
     ],
 )
 def test_a_block_ends_in_the_state_of_its_exception(
-    error: BaseException | None, is_cancelled: bool, type_: str, said: dict[str, Any]
+    error: BaseException | None, is_cancelled: bool, type_: str, entries: dict[str, Any]
 ) -> None:
     found, data = how_it_left(error, {"a": 1}, is_cancelled=is_cancelled)
     # A traceback is there where it says more than the message does.
     has_traceback = "traceback" in data
     assert has_traceback is (type_ == "Failed" and not isinstance(error, SystemExit))
-    assert (found, {key: data[key] for key in data if key != "traceback"}) == (type_, said)
+    assert (found, {key: data[key] for key in data if key != "traceback"}) == (type_, entries)
 
 
 def lines(record: RunRecord) -> list[str]:

@@ -55,14 +55,14 @@ schedules = texts.map(parse_schedule)
 
 def firings(text: str, count: int, since: datetime = NOW) -> list[str]:
     """The next times, to the second only where there are any."""
-    said, schedule = [], parse_schedule(text)
+    entries, schedule = [], parse_schedule(text)
     for _ in range(count):
         due = schedule.next_after(since)
         assert due is not None
         assert due.tzinfo is UTC
-        said.append(f"{due:%Y-%m-%d %H:%M:%S}".removesuffix(":00"))
+        entries.append(f"{due:%Y-%m-%d %H:%M:%S}".removesuffix(":00"))
         since = due
-    return said
+    return entries
 
 
 @pytest.mark.parametrize(

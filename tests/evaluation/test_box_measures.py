@@ -38,10 +38,10 @@ def drawn(seed: int, images: int = 25, size: tuple[float, float] = (1.0, 1.0)) -
             place = random.uniform(0.05, 0.5, 4)
             truth.append(box(label, *place))
             for _ in range(random.integers(0, 3)):
-                said = label if random.random() < 0.8 else str(random.choice(LABELS))
+                expected = label if random.random() < 0.8 else str(random.choice(LABELS))
                 shifted = place * random.normal(1, 0.08, 4)
                 # Some scores are equal.
-                predicted.append((box(said, *shifted), round(float(random.random()), 1)))
+                predicted.append((box(expected, *shifted), round(float(random.random()), 1)))
         for _ in range(random.integers(0, 3)):
             place = random.uniform(0.0, 0.5, 4)
             predicted.append((box(str(random.choice(LABELS)), *place), float(random.random())))
@@ -102,7 +102,7 @@ def test_boxes_are_measured_as_coco_does(
     averages = by_label["precision"][place, :, :, 0, -1].mean(axis=0)
     recalls = by_label["recall"][:, :, 0, -1]
     true = [sum(box.label == label for each in pictures for box in each.truth) for label in LABELS]
-    said = [
+    body = [
         sum(box.label == label for each in pictures for box, _ in each.predicted)
         for label in LABELS
     ]
@@ -111,10 +111,10 @@ def test_boxes_are_measured_as_coco_does(
         area = averages[number] if true[number] else 0
         assert curve["areaUnderCurve"] == curve["meanAveragePrecision"] == near(area)
         assert_entries(
-            curve, thresholds, recalls[:, number] * true[number], said[number], true[number]
+            curve, thresholds, recalls[:, number] * true[number], body[number], true[number]
         )
     hits = np.maximum(recalls, 0) @ np.array(true)
-    assert_entries(found[0], thresholds, hits, sum(said), sum(true))
+    assert_entries(found[0], thresholds, hits, sum(body), sum(true))
     assert "annotationSpec" not in found[0]
     assert found[0]["meanAveragePrecision"] == near(averages[averages > -1].mean())
     assert found[0]["areaUnderCurve"] == near(pooled["precision"][place, :, 0, 0, -1].mean())
@@ -122,14 +122,14 @@ def test_boxes_are_measured_as_coco_does(
 
 
 def assert_entries(
-    curve: dict[str, Any], thresholds: Sequence[float], hits: Any, said: int, true: int
+    curve: dict[str, Any], thresholds: Sequence[float], hits: Any, expected: int, true: int
 ) -> None:
     entries = curve["confidenceMetricsEntries"]
     assert [entry["confidenceThreshold"] for entry in entries] == thresholds
     hits = hits if true else np.zeros(len(thresholds))
     assert [entry["recall"] for entry in entries] == near(list(hits / max(true, 1)))
-    assert [entry["precision"] for entry in entries] == near(list(hits / max(said, 1)))
-    assert [entry["f1Score"] for entry in entries] == near(list(2 * hits / max(said + true, 1)))
+    assert [entry["precision"] for entry in entries] == near(list(hits / max(expected, 1)))
+    assert [entry["f1Score"] for entry in entries] == near(list(2 * hits / max(expected + true, 1)))
 
 
 def test_parts_and_pixels_are_measured_the_same() -> None:

@@ -97,18 +97,18 @@ def test_ten_thousand_digits_are_sampled_labelled_and_evaluated(
 
 
 def prediction(number: int, digit: int, scores: Any) -> dict[str, Any]:
-    said: dict[str, Any] = {
+    entries: dict[str, Any] = {
         "input": {"text": f"picture {number}"},
         "output": {"label": DIGITS, "score": scores.tolist()},
     }
-    return said if number < UNTOLD else said | {"groundTruth": str(digit)}
+    return entries if number < UNTOLD else entries | {"groundTruth": str(digit)}
 
 
 def search(client: Any, project: str, name: str, further: str = "") -> list[dict[str, Any]]:
     asked = f"evaluation_job.evaluation_job_id = {name.rpartition('/')[2]}{further}"
     found = client.projects().evaluations().search(parent=f"projects/{project}", filter=asked)
-    said: list[dict[str, Any]] = found.execute().get("evaluations", [])
-    return said
+    entries: list[dict[str, Any]] = found.execute().get("evaluations", [])
+    return entries
 
 
 def answer_all(http: httpx.Client, name: str, truth: Any) -> None:
@@ -138,8 +138,8 @@ def equal_to_sklearn(evaluation: dict[str, Any], truth: Any, scores: Any) -> Non
                 true.ravel(), predicted.ravel(), average="binary", zero_division=0
             )
             names = (f"precision{rank}", f"recall{rank}", f"f1Score{rank}")
-            said = [entry.get(each, 0) for each in names]
-            assert said == pytest.approx(found[:3], abs=1e-6)
+            given = [entry.get(each, 0) for each in names]
+            assert given == pytest.approx(found[:3], abs=1e-6)
     counts = sklearn("metrics").confusion_matrix(truth, scores.argmax(axis=1))
     for row, counted in zip(metrics["confusionMatrix"]["row"], counts, strict=True):
         entries = {e["annotationSpec"]["displayName"]: e["itemCount"] for e in row["entries"]}

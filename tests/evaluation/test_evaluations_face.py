@@ -53,8 +53,8 @@ def text_of(time: datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
 
 
-def tell(ledger: Ledger, name: str, type_: str, **said: Any) -> None:
-    [event, *_] = ledger.report(name, parse_data(type_, said)).events
+def tell(ledger: Ledger, name: str, type_: str, **expected: Any) -> None:
+    [event, *_] = ledger.report(name, parse_data(type_, expected)).events
     assert event.type == type_
 
 
@@ -112,11 +112,11 @@ def evaluate(
     return found
 
 
-def parsed(said: Any, cls: Any) -> Any:
+def parsed(expected: Any, cls: Any) -> Any:
     """JSON as Google's parser reads it, without what is newer than the client."""
     from google.protobuf import json_format
 
-    return json_format.ParseDict(said, cls.pb()(), ignore_unknown_fields=True)
+    return json_format.ParseDict(expected, cls.pb()(), ignore_unknown_fields=True)
 
 
 def searched(rest: Any, parent: str, filter: str = "") -> list[str]:
@@ -138,8 +138,8 @@ def test_an_evaluation_is_shown_as_it_was_kept(
     for evaluation in found:
         shown = rest.datasets().evaluations().get(name=evaluation["name"]).execute()
         assert shown == evaluation == API.parse("Evaluation", shown, output=True)
-        said = google.labeling.get_evaluation(name=evaluation["name"])
-        assert as_raw(said) == parsed(evaluation, google.d.Evaluation)
+        expected = google.labeling.get_evaluation(name=evaluation["name"])
+        assert as_raw(expected) == parsed(evaluation, google.d.Evaluation)
     made = f"{name.rpartition('/')[2]}_1"
     assert found[0]["name"] == f"projects/{project}/datasets/{made}/evaluations/{made}"
 
@@ -278,9 +278,9 @@ def test_a_filter_finds_the_matching_resources(
      f"{END} = 2026-02-30T00:00:00Z", f"{START} = 2026-06-02", f"{LABEL} =", f"ever({LABEL} = cat)", "name = x"],
 )  # fmt: skip
 def test_an_invalid_filter_is_refused(rest: Any, parent: str, filter: str) -> None:
-    said = refusal_of(rest.evaluations().search(parent=parent, filter=filter))
-    assert said[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
-    assert said.message.startswith("filter: ")
+    body = refusal_of(rest.evaluations().search(parent=parent, filter=filter))
+    assert body[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert body.message.startswith("filter: ")
 
 
 def test_run_times_are_found_however_evaluations_were_written(
@@ -392,8 +392,8 @@ def predicted(text: str, label: Any, truth: Any = None, score: Any = 0.9) -> Pre
 
 def compared(rest: Any, name: str, **body: Any) -> list[dict[str, Any]]:
     comparing = rest.datasets().evaluations().exampleComparisons()
-    said = comparing.search(parent=name, body=body).execute()
-    found: list[dict[str, Any]] = said.get("exampleComparisons", [])
+    content = comparing.search(parent=name, body=body).execute()
+    found: list[dict[str, Any]] = content.get("exampleComparisons", [])
     assert [API.parse("ExampleComparison", one, output=True) for one in found] == found
     return found
 
@@ -448,9 +448,9 @@ def test_comparisons_are_of_the_runs_own_samples_of_which_the_truth_is_known(
     ]
     for evaluation in found:  # Those of a label are over the same examples.
         assert compared(rest, evaluation["name"]) == expected
-    said = google.labeling.search_example_comparisons(parent=found[0]["name"])
+    entries = google.labeling.search_example_comparisons(parent=found[0]["name"])
     cls = google.d.SearchExampleComparisonsResponse.ExampleComparison
-    assert [as_raw(one) for one in said] == [parsed(one, cls) for one in expected]
+    assert [as_raw(one) for one in entries] == [parsed(one, cls) for one in expected]
 
 
 def test_comparisons_come_by_pages(
@@ -469,8 +469,8 @@ def test_comparisons_come_by_pages(
     odd = [str(n) for n in range(1, 250, 2)]
     assert pages == [odd[:100], odd[100:]]
     asked = {"parent": first["name"], "page_size": 40}
-    said = google.labeling.search_example_comparisons(request=asked)
-    assert [one.ground_truth_example.text_payload.text_content for one in said] == odd
+    entries = google.labeling.search_example_comparisons(request=asked)
+    assert [one.ground_truth_example.text_payload.text_content for one in entries] == odd
     assert len(compared(rest, first["name"], pageSize=7)) == 7
 
     token = comparing.search(parent=first["name"], body={"pageSize": 1}).execute()["nextPageToken"]
@@ -511,21 +511,21 @@ def test_of_several_labels_those_with_half_the_score_are_the_models(
     rest: Any, ledger: Ledger, project: str
 ) -> None:
     output = {"label": ["cat", "dog", "cow"], "score": [0.49, 0.5, 0.9]}
-    true, said = only(
+    true, body = only(
         rest, ledger, project, spec_of(multi_label=True), {"text": "t"}, output, ["cat", "dog"]
     )
     assert true["annotations"] == [text_annotation("cat"), text_annotation("dog")]
-    assert said["annotations"] == [text_annotation("dog"), text_annotation("cow")]
+    assert body["annotations"] == [text_annotation("dog"), text_annotation("cow")]
 
 
 def test_general_data_is_text(rest: Any, ledger: Ledger, project: str) -> None:
     output: dict[str, Any] = {"label": [], "score": []}
-    true, said = only(
+    true, body = only(
         rest, ledger, project, spec_of(GENERAL), {"text": {"b": 1, "a": [2]}}, output, "cat"
     )
-    assert true["textPayload"] == said["textPayload"]
+    assert true["textPayload"] == body["textPayload"]
     assert json.loads(true["textPayload"]["textContent"]) == {"a": [2], "b": 1}
-    assert "annotations" not in said  # It said nothing.
+    assert "annotations" not in body  # It said nothing.
 
 
 BY_REFERENCE = {k: v for k, v in KEYS.items() if k != "data_json_key"} | {
@@ -546,11 +546,11 @@ def test_an_image_is_shown_by_its_reference(
 ) -> None:
     spec = spec_of(IMAGES, bigqueryImportKeys=BY_REFERENCE)
     output = {"label": "cat", "score": 1}
-    true, said = only(rest, ledger, project, spec, {"at": {"uri": uri}}, output, "dog")
-    assert true["imagePayload"] == said["imagePayload"] == payload
+    true, body = only(rest, ledger, project, spec, {"at": {"uri": uri}}, output, "dog")
+    assert true["imagePayload"] == body["imagePayload"] == payload
     labels = [
         example["annotations"][0]["annotationValue"]["imageClassificationAnnotation"]
-        for example in (true, said)
+        for example in (true, body)
     ]
     assert [label["annotationSpec"]["displayName"] for label in labels] == ["dog", "cat"]
 
@@ -577,7 +577,7 @@ def test_boxes_have_four_corners_in_parts_of_the_image_or_in_pixels(
     places = (0 * scale, 0.25 * scale, 0.5 * scale, 0.75 * scale)
     truth = {"label": "cat", "box": box(*places)}
     output = {"label": ["cat", "dog"], "score": [0.9, 0.1], "box": [box(*places), box(*places)]}
-    true, said = only(rest, ledger, project, spec_of(BOXES), {"text": "i"}, output, truth)
+    true, body = only(rest, ledger, project, spec_of(BOXES), {"text": "i"}, output, truth)
     x0, y0, x1, y1 = places
     corners = [{"x": x, "y": y} for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
     expected = [
@@ -586,7 +586,7 @@ def test_boxes_have_four_corners_in_parts_of_the_image_or_in_pixels(
         for label in ("cat", "dog")
     ]  # fmt: skip
     assert true["annotations"] == expected[:1]
-    assert said["annotations"] == expected
+    assert body["annotations"] == expected
     dataset, _, _ = true["name"].partition("/examples/")
     [one] = google.labeling.search_example_comparisons(
         parent=f"{dataset}/evaluations/{dataset.rpartition('/')[2]}"

@@ -49,10 +49,10 @@ def rectangle(label: str, x: float, y: float, width: float, height: float) -> di
 def annotated(exported: Any, *annotations: Any) -> list[Any]:
     """The tasks as they come back; each with the annotations of its place."""
     tasks = deepcopy(exported["tasks"])
-    for task, said in zip(tasks, annotations, strict=True):
+    for task, expected in zip(tasks, annotations, strict=True):
         task |= {
             "id": task["id"] + 500,
-            "annotations": said,
+            "annotations": expected,
             "drafts": [],
             "meta": {},
             "project": 1,

@@ -28,7 +28,7 @@ from jobledger.infra.evaluation.tasks.tasks import find_task, open_tasks, questi
 from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.upkeep.verify import verify
 
-from tests.evaluation_jobs import TEXT, Clock, make_job, spec_of, told
+from tests.evaluation_jobs import TEXT, Clock, make_job, predictions_of, spec_of
 from tests.labeling import BOXES, IMAGE, TIME, ask_people, box, tell, types
 
 
@@ -38,7 +38,7 @@ def kept(ledger: Ledger, name: str) -> list[tuple[int, str, Any]]:
             "SELECT sample, annotator, answer FROM answers WHERE job = %s ORDER BY sample, annotator",
             (name,),
         ).fetchall()
-    return [(sample, who, orjson.loads(said)) for sample, who, said in rows]
+    return [(sample, who, orjson.loads(body)) for sample, who, body in rows]
 
 
 def asked(ledger: Ledger, name: str, annotator: str | None = None) -> list[int]:
@@ -63,8 +63,8 @@ def test_a_task_is_open_until_its_last_question_is_answered(ledger: Ledger) -> N
     assert (done.is_open, done.answer_count) == (False, 2)
     assert questions(ledger.reader, done) == []
     told = ledger.history(name)[-1]
-    said = [[2, "ann", "dog"], [3, "ann", "cat"]]
-    digest = hashlib.sha256(canonical.encode_any(said)).hexdigest()
+    expected = [[2, "ann", "dog"], [3, "ann", "cat"]]
+    digest = hashlib.sha256(canonical.encode_any(expected)).hexdigest()
     assert (told.type, told.json) == (
         "LabelingCompleted",
         {"run": 1, "answerCount": 2, "digest": digest},
@@ -255,18 +255,18 @@ def test_concurrent_answers_are_accepted_up_to_the_wanted_number(ledger: Ledger)
 
 def test_a_run_asks_people_and_is_evaluated_by_what_they_agree_on(ledger: Ledger) -> None:
     name, clock = make_job(ledger, spec_of(people=True, replicas=3)), Clock()
-    ledger.record_predictions(name, told("a", truth="cat"))
-    ledger.record_predictions(name, told("bcd"))
+    ledger.record_predictions(name, predictions_of("a", truth="cat"))
+    ledger.record_predictions(name, predictions_of("bcd"))
     clock.forward(hours=2)
     scheduler = Scheduler(ledger, clock=clock)
     scheduler.do_due()
     assert types(ledger, name)[-1] == "LabelingRequested"
-    said = {
+    body = {
         "ann": ["cat", "dog", "dog"],
         "bob": ["cat", "dog", "cat"],
         "cy": ["dog", "dog", "bird"],
     }
-    for who, labels in said.items():
+    for who, labels in body.items():
         answer(ledger, name, 1, who, dict(zip((2, 3, 4), labels, strict=True)))
         scheduler.do_due()
     assert types(ledger, name)[-3:] == ["LabelingCompleted", "EvaluationCreated", "Scheduled"]

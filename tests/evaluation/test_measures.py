@@ -244,8 +244,8 @@ def pairs_of(scored: Scored, *, multi_label: bool) -> Counter[tuple[str, str]]:
     }
     assert all(entry["itemCount"] > 0 for entry in found.values())
     assert all(
-        scored.labels[entry["annotationSpec"]["index"]] == said
-        for (_, said), entry in found.items()
+        scored.labels[entry["annotationSpec"]["index"]] == expected
+        for (_, expected), entry in found.items()
     )
     return Counter({pair: entry["itemCount"] for pair, entry in found.items()})
 
@@ -269,10 +269,10 @@ def test_single_labels_are_confused_for_the_best_one(handwritten: Scored) -> Non
 def test_several_labels_are_confused_in_pairs() -> None:
     scored = drawn(10, 150, 6, missing=0.2, ties=10)
     expected = Counter(
-        (scored.labels[true], scored.labels[said])
+        (scored.labels[true], scored.labels[value])
         for row in range(150)
-        for true, said in product(range(6), repeat=2)
-        if scored.truth[row, true] and scored.scores[row, said] >= 0.5
+        for true, value in product(range(6), repeat=2)
+        if scored.truth[row, true] and scored.scores[row, value] >= 0.5
     )
     assert pairs_of(scored, multi_label=True) == expected
 

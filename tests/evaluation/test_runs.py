@@ -17,7 +17,7 @@ from jobledger.infra.evaluation.samples.reading import read_evaluated
 from jobledger.infra.evaluation.samples.recording import Prediction
 from jobledger.infra.upkeep.verify import verify
 
-from tests.evaluation_jobs import BEGIN, Clock, make_job, spec_of, told
+from tests.evaluation_jobs import BEGIN, Clock, make_job, predictions_of, spec_of
 
 
 def types(ledger: Ledger, name: str) -> list[str]:
@@ -30,9 +30,9 @@ def state(ledger: Ledger, name: str) -> str:
     return {"QUEUED": "SCHEDULED"}.get(found.name, found.name)
 
 
-def tell(ledger: Ledger, name: str, type_: str, **said: Any) -> list[str]:
+def tell(ledger: Ledger, name: str, type_: str, **expected: Any) -> list[str]:
     """The events a report makes."""
-    return [event.type for event in ledger.report(name, parse_data(type_, said)).events]
+    return [event.type for event in ledger.report(name, parse_data(type_, expected)).events]
 
 
 TIME = "2026-06-02T10:00:00Z"
@@ -41,7 +41,7 @@ TIME = "2026-06-02T10:00:00Z"
 def test_a_run_takes_what_was_sampled_since_the_last_and_evaluates_it(ledger: Ledger) -> None:
     name, clock = make_job(ledger, spec_of()), Clock()
     scheduler = Scheduler(ledger, clock=clock)
-    ledger.record_predictions(name, told("abc", truth="cat"))
+    ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     scheduler.do_due()
     assert types(ledger, name) == ["Created"]  # 10:00 is still to come.
     clock.forward(hours=1)
@@ -52,7 +52,9 @@ def test_a_run_takes_what_was_sampled_since_the_last_and_evaluates_it(ledger: Le
         "EvaluationCreated",
         "Scheduled",
     ]
-    ledger.record_predictions(name, [*told("de", truth="cat"), *told("f", truth="dog")])
+    ledger.record_predictions(
+        name, [*predictions_of("de", truth="cat"), *predictions_of("f", truth="dog")]
+    )
     clock.forward(days=1)
     scheduler.do_due()
     scheduler.do_due()
@@ -71,7 +73,7 @@ def test_a_run_takes_what_was_sampled_since_the_last_and_evaluates_it(ledger: Le
 
 def test_the_event_holds_the_digest_of_what_is_kept(ledger: Ledger) -> None:
     name, clock = make_job(ledger, spec_of()), Clock()
-    ledger.record_predictions(name, told("abc", truth="cat"))
+    ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     clock.forward(hours=2)
     Scheduler(ledger, clock=clock).do_due()
     found = read_evaluated(ledger.reader, name)[1]
@@ -94,12 +96,12 @@ def test_a_run_without_samples_fails_and_is_an_attempt(ledger: Ledger) -> None:
 
 def test_a_run_without_any_truth_fails_and_its_samples_are_in_no_other(ledger: Ledger) -> None:
     name, clock = make_job(ledger, spec_of()), Clock()
-    ledger.record_predictions(name, told("abc"))
+    ledger.record_predictions(name, predictions_of("abc"))
     scheduler = Scheduler(ledger, clock=clock)
     clock.forward(hours=2)
     scheduler.do_due()
     clock.forward(days=1)
-    ledger.record_predictions(name, told("d", truth="cat"))
+    ledger.record_predictions(name, predictions_of("d", truth="cat"))
     scheduler.do_due()
     messages = [a["partialFailures"][0]["message"] for a in ledger.get(name).output["attempts"]]  # type: ignore[index]
     assert messages == ["none of the 3 examples has ground truth"]
@@ -144,7 +146,7 @@ def test_a_finer_schedule_is_a_setting(ledger: Ledger) -> None:
 
 def test_a_paused_job_starts_no_runs_and_finishes_those_that_are_open(ledger: Ledger) -> None:
     name, clock = make_job(ledger, spec_of()), Clock()
-    ledger.record_predictions(name, told("abc", truth="cat"))
+    ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     assert tell(ledger, name, "RunStarted", run=1, runTime=TIME, cut=3) == ["RunStarted"]
     ledger.pause(name)
     clock.forward(days=3)
@@ -189,7 +191,7 @@ def test_three_runs_open_at_once_close_in_any_order(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "said"),
+    ("type_", "report"),
     [
         ("RunStarted", {"run": 3, "runTime": TIME, "cut": 9}),  # Run 2 is next.
         ("RunStarted", {"run": 1, "runTime": TIME, "cut": 9}),  # It started already.
@@ -201,15 +203,15 @@ def test_three_runs_open_at_once_close_in_any_order(ledger: Ledger) -> None:
     ],
 )
 def test_an_impossible_report_of_a_run_is_kept_as_contradicted(
-    ledger: Ledger, type_: str, said: dict[str, Any]
+    ledger: Ledger, type_: str, report: dict[str, Any]
 ) -> None:
     name = make_job(ledger, spec_of())
     tell(ledger, name, "RunStarted", run=1, runTime=TIME, cut=5)
     before = ledger.get(name)
-    assert tell(ledger, name, type_, **said) == ["Contradicted"]
+    assert tell(ledger, name, type_, **report) == ["Contradicted"]
     after = ledger.get(name)
     assert (after.state, after.output) == (before.state, before.output)
-    assert ledger.history(name)[-1].json["data"] == said
+    assert ledger.history(name)[-1].json["data"] == report
 
 
 def test_only_evaluation_jobs_have_runs(ledger: Ledger) -> None:
@@ -219,7 +221,7 @@ def test_only_evaluation_jobs_have_runs(ledger: Ledger) -> None:
 
 def test_a_deleted_job_runs_no_more(ledger: Ledger) -> None:
     name, clock = make_job(ledger, spec_of()), Clock()
-    ledger.record_predictions(name, told("abc", truth="cat"))
+    ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     tell(ledger, name, "RunStarted", run=1, runTime=TIME, cut=3)
     ledger.delete(name, stop=True)
     clock.forward(days=3)
@@ -232,7 +234,7 @@ def test_two_schedulers_at_once_do_each_thing_once(ledger: Ledger) -> None:
 
     names = [make_job(ledger, spec_of()) for _ in range(5)]
     for name in names:
-        ledger.record_predictions(name, told("abc", truth="cat"))
+        ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     clock = Clock(BEGIN + timedelta(hours=2))
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(Scheduler(ledger, clock=clock).do_due) for _ in range(4)]:

@@ -14,19 +14,19 @@ from jobledger.infra import Ledger
 from jobledger.infra.evaluation.samples.reading import read_page, read_rejected
 from jobledger.infra.evaluation.samples.recording import Prediction
 
-from tests.evaluation_jobs import BEGIN, make_job, spec_of, told
+from tests.evaluation_jobs import BEGIN, make_job, predictions_of, spec_of
 
 
 def begin_run(ledger: Ledger, name: str, run: int, cut: int) -> None:
-    said = {"run": run, "runTime": "2026-06-02T10:00:00Z", "cut": cut}
-    assert ledger.report(name, parse_data("RunStarted", said)).events[0].type == "RunStarted"
+    expected = {"run": run, "runTime": "2026-06-02T10:00:00Z", "cut": cut}
+    assert ledger.report(name, parse_data("RunStarted", expected)).events[0].type == "RunStarted"
 
 
 @pytest.mark.both_forms
 def test_each_example_is_sampled_once(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of())
-    assert ledger.record_predictions(name, told("abc")) == (3, 0, 0, 0, [])
-    assert ledger.record_predictions(name, told("bcdd")) == (1, 3, 0, 0, [])
+    assert ledger.record_predictions(name, predictions_of("abc")) == (3, 0, 0, 0, [])
+    assert ledger.record_predictions(name, predictions_of("bcdd")) == (1, 3, 0, 0, [])
     samples = read_page(ledger.reader, name, 0, 10)
     assert [sample["number"] for sample in samples] == [1, 2, 3, 4]
     assert [sample["input"]["text"] for sample in samples] == ["a", "b", "c", "d"]
@@ -40,7 +40,7 @@ def test_examples_are_kept_by_a_hash_of_their_keys(ledger: Ledger) -> None:
     texts = [f"text {n}" for n in range(1_000)]
     kept = [text for text in texts if is_sampled(name, key_digest(text), 0.3)]
     assert 250 < len(kept) < 350
-    sampled = ledger.record_predictions(name, told(texts))
+    sampled = ledger.record_predictions(name, predictions_of(texts))
     assert (sampled.sampled, sampled.passed_over) == (len(kept), 1_000 - len(kept))
     assert [sample["input"]["text"] for sample in read_page(ledger.reader, name, 0, 1_000)] == kept
 
@@ -48,11 +48,11 @@ def test_examples_are_kept_by_a_hash_of_their_keys(ledger: Ledger) -> None:
 @pytest.mark.both_forms
 def test_an_interval_has_room_for_so_many_examples(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of(example_count=3))
-    assert ledger.record_predictions(name, told("ab"))[:4] == (2, 0, 0, 0)
-    assert ledger.record_predictions(name, told("abcde"))[:4] == (1, 2, 0, 2)
-    assert ledger.record_predictions(name, told("xyz"))[:4] == (0, 0, 0, 3)
+    assert ledger.record_predictions(name, predictions_of("ab"))[:4] == (2, 0, 0, 0)
+    assert ledger.record_predictions(name, predictions_of("abcde"))[:4] == (1, 2, 0, 2)
+    assert ledger.record_predictions(name, predictions_of("xyz"))[:4] == (0, 0, 0, 3)
     begin_run(ledger, name, 1, 3)
-    assert ledger.record_predictions(name, told("xyza"))[:4] == (3, 1, 0, 0)
+    assert ledger.record_predictions(name, predictions_of("xyza"))[:4] == (3, 1, 0, 0)
     assert [sample["number"] for sample in read_page(ledger.reader, name, 0, 10)] == [
         1,
         2,
@@ -66,16 +66,16 @@ def test_an_interval_has_room_for_so_many_examples(ledger: Ledger) -> None:
 def test_predictions_are_sampled_while_it_is_scheduled_or_running(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of())
     begin_run(ledger, name, 1, 0)
-    assert ledger.record_predictions(name, told("a")).sampled == 1
+    assert ledger.record_predictions(name, predictions_of("a")).sampled == 1
     ledger.pause(name)
     with pytest.raises(NotSamplingError, match="PAUSED"):
-        ledger.record_predictions(name, told("b"))
+        ledger.record_predictions(name, predictions_of("b"))
     ledger.resume(name)
     assert ledger.get(name).state.name == "RUNNING"  # type: ignore[union-attr]
-    assert ledger.record_predictions(name, told("b")).sampled == 1
+    assert ledger.record_predictions(name, predictions_of("b")).sampled == 1
     ledger.delete(name, stop=True)
     with pytest.raises(JobNotFoundError):
-        ledger.record_predictions(name, told("c"))
+        ledger.record_predictions(name, predictions_of("c"))
     assert ledger.history(name)[-2].type == "Stopped"
 
 
@@ -84,9 +84,9 @@ def test_only_an_evaluation_job_that_says_how_samples_predictions(ledger: Ledger
     ledger.create("projects/p/evaluationJobs/bare", {}, {"description": "d"})
     for name, why in (("jobs/j", "not an evaluation job"), ("evaluationJobs/bare", "inputConfig")):
         with pytest.raises(NotSamplingError, match=why):
-            ledger.record_predictions(f"projects/p/{name}", told("a"))
+            ledger.record_predictions(f"projects/p/{name}", predictions_of("a"))
     with pytest.raises(JobNotFoundError):
-        ledger.record_predictions("projects/p/evaluationJobs/none", told("a"))
+        ledger.record_predictions("projects/p/evaluationJobs/none", predictions_of("a"))
 
 
 REJECTED: list[tuple[Any, Any, Any, str]] = [
@@ -124,7 +124,7 @@ def test_predictions_without_the_keys_are_counted_and_kept_aside(
     ledger: Ledger, data: Any, output: Any, truth: Any, why: str
 ) -> None:
     name = make_job(ledger, spec_of())
-    given = [*told("z"), Prediction(data, output, BEGIN, truth=truth)]
+    given = [*predictions_of("z"), Prediction(data, output, BEGIN, truth=truth)]
     sampled = ledger.record_predictions(name, given)
     assert sampled.sampled == 1
     assert [rejected.place for rejected in sampled.rejected] == [1]
@@ -141,7 +141,9 @@ def test_truth_outside_the_annotation_spec_set_is_not_taken(ledger: Ledger) -> N
             "SELECT keep_spec_set('projects/p/annotationSpecSets/pets', 'pets', '', %s)",
             ('[{"displayName": "cat", "index": 0}, {"displayName": "dog", "index": 1}]',),
         )
-    sampled = ledger.record_predictions(name, [*told("a", truth="dog"), *told("b", truth="cow")])
+    sampled = ledger.record_predictions(
+        name, [*predictions_of("a", truth="dog"), *predictions_of("b", truth="cow")]
+    )
     assert sampled.sampled == 1
     assert "'cow' is not in the annotation spec set" in sampled.rejected[0].why
     with pytest.raises(InvalidFieldError, match=r"truths\[0\].truth"):
@@ -150,7 +152,7 @@ def test_truth_outside_the_annotation_spec_set_is_not_taken(ledger: Ledger) -> N
 
 def test_a_truth_is_accepted_once_and_before_a_run_takes_the_sample(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of())
-    ledger.record_predictions(name, told("abc"))
+    ledger.record_predictions(name, predictions_of("abc"))
     truths = [("a", "cat"), ("a", "cat"), ("a", "dog"), ("unheard", "cat")]
     outcomes = ["told", "repeated", "differs", "unknown"]
     assert ledger.record_truths(name, truths).outcomes == outcomes
@@ -186,14 +188,14 @@ def test_a_batch_with_an_invalid_prediction_is_refused(
         ledger.record_predictions(name, [prediction])
     assert ledger.sampling(name)["sampled"] == 0
     with pytest.raises(InvalidFieldError, match="the limit is 10000"):
-        ledger.record_predictions(name, told("a") * 10_001)
+        ledger.record_predictions(name, predictions_of("a") * 10_001)
 
 
 def test_many_at_once_number_samples_without_gaps(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of(example_count=10_000))
 
     def record(worker: int) -> int:
-        batches = [told(f"{worker % 4} {n} {k}" for k in range(20)) for n in range(10)]
+        batches = [predictions_of(f"{worker % 4} {n} {k}" for k in range(20)) for n in range(10)]
         return sum(ledger.record_predictions(name, batch).sampled for batch in batches)
 
     with ThreadPoolExecutor(8) as pool:
@@ -205,7 +207,7 @@ def test_many_at_once_number_samples_without_gaps(ledger: Ledger) -> None:
 
 def test_samples_cannot_be_changed(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of())
-    ledger.record_predictions(name, told("a", truth="cat"))
+    ledger.record_predictions(name, predictions_of("a", truth="cat"))
     with ledger.connection() as connection:
         for statement in (
             "UPDATE samples SET raw_data = '{}'",

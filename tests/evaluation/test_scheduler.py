@@ -27,7 +27,7 @@ from jobledger.infra.evaluation.samples.reading import read_evaluated, read_page
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli, run_main
-from tests.evaluation_jobs import BEGIN, Clock, make_job, spec_of, told
+from tests.evaluation_jobs import BEGIN, Clock, make_job, predictions_of, spec_of
 from tests.programs.test_leases import NAME, begin, run_out
 
 
@@ -68,7 +68,7 @@ def test_a_crash_at_any_point_loses_and_repeats_nothing(
         return step
 
     for batch in ("abc", "defg"):
-        ledger.record_predictions(name, told(batch, truth="cat"))
+        ledger.record_predictions(name, predictions_of(batch, truth="cat"))
         clock.forward(days=1)
         for _ in range(3):
             with monkeypatch.context() as patch:
@@ -116,7 +116,7 @@ def test_after_kill_9_each_sample_is_in_one_dataset(dsn: str, ledger: Ledger) ->
             assert time.monotonic() < deadline
             for name in names:
                 ledger.record_predictions(
-                    name, told([f"{sent} {n}" for n in range(5)], truth="cat")
+                    name, predictions_of([f"{sent} {n}" for n in range(5)], truth="cat")
                 )
             sent += 1
             time.sleep(0.02)
@@ -158,7 +158,7 @@ def test_one_leads_and_another_does_when_its_session_ends(ledger: Ledger) -> Non
 
 def test_it_goes_on_when_its_connection_breaks(ledger: Ledger) -> None:
     name, clock, stopping = make_job(ledger, spec_of()), Clock(), Signal()
-    ledger.record_predictions(name, told("abc", truth="cat"))
+    ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     serving = Thread(target=Scheduler(ledger, clock=clock).serve, args=(stopping, 0.02))
     serving.start()
     try:
@@ -183,7 +183,7 @@ def test_a_scheduler_without_the_extra_leaves_evaluation_and_the_lead_to_one_wit
     ledger: Ledger,
 ) -> None:
     name, clock, stopping = make_job(ledger, spec_of()), Clock(), Signal()
-    ledger.record_predictions(name, told("abc", truth="cat"))
+    ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     clock.forward(hours=2)
     without = Scheduler(ledger, clock=clock, evaluates=False)
     assert without.do_due() == 0
@@ -211,7 +211,7 @@ def test_without_the_extra_the_command_names_what_it_skips_and_does_the_rest(
     ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = make_job(ledger, spec_of())
-    ledger.record_predictions(name, told("abc", truth="cat"))
+    ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     begin(ledger)
     run_out(ledger)
     # Python raises ImportError for a module that stands as None here.
@@ -260,7 +260,10 @@ def test_an_evaluation_that_falls_short_is_an_event_and_a_mail(
     alert = {"email": "ml@example.com", "minAcceptableMeanAveragePrecision": 0.75}
     name, clock = make_job(ledger, spec_of(alert=alert)), Clock()
     scheduler = Scheduler(ledger, mailer=Mailer.parse(address, "ledger@example.com"), clock=clock)
-    mistaken = [*told("abc", label="dog", truth="cat"), *told("xyz", label="cat", truth="dog")]
+    mistaken = [
+        *predictions_of("abc", label="dog", truth="cat"),
+        *predictions_of("xyz", label="cat", truth="dog"),
+    ]
     ledger.record_predictions(name, mistaken)
     clock.forward(hours=2)
     box.refuses = True
@@ -276,7 +279,7 @@ def test_an_evaluation_that_falls_short_is_an_event_and_a_mail(
     raised = next(e.json for e in ledger.history(name) if e.type == "AlertRaised")
     assert raised["email"] == "ml@example.com"
     assert raised["minAcceptableMeanAveragePrecision"] == 0.75
-    ledger.record_predictions(name, told("defg", truth="cat"))
+    ledger.record_predictions(name, predictions_of("defg", truth="cat"))
     clock.forward(days=1)
     scheduler.do_due()
     assert len(box.mails) == 1
@@ -298,7 +301,7 @@ def test_the_command_line_does_what_is_due_and_shows_it(
     ledger: Ledger, cli: Cli, tmp_path: Any
 ) -> None:
     name = make_job(ledger, spec_of())
-    ledger.record_predictions(name, told("abc", truth="cat"))
+    ledger.record_predictions(name, predictions_of("abc", truth="cat"))
     assert datetime.now(UTC) > BEGIN
 
     def jobledger(*words: str, **settings: str) -> str:

@@ -17,7 +17,7 @@ from jobledger.infra.evaluation.runs.mail import Mailer
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 
 from tests.evaluation.test_scheduler import Inbox, inbox
-from tests.evaluation_jobs import BEGIN, Clock, make_job, spec_of, told
+from tests.evaluation_jobs import BEGIN, Clock, make_job, predictions_of, spec_of
 
 __all__ = ["inbox"]
 LEAVES = st.none() | st.booleans() | st.integers(1 - 2**53, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(codec="utf-8"), max_size=8)  # fmt: skip
@@ -59,7 +59,7 @@ def test_a_damaged_configuration_does_not_stop_other_jobs(
         Event(name, 2, ProgressReported(output=output), at + timedelta(hours=1)),
     ]
     ledger.append_many(events)
-    ledger.record_predictions(healthy, told("abc", truth="cat"))
+    ledger.record_predictions(healthy, predictions_of("abc", truth="cat"))
     clock.forward(days=1)
     scheduler = Scheduler(ledger, clock=clock)
     scheduler.do_due()  # Jobs of other examples fail, too.
@@ -109,9 +109,9 @@ def test_fields_of_runs_are_refused_in_other_reports(
     ledger: Ledger, report: str, field: str
 ) -> None:
     name = make_job(ledger, spec_of())
-    said = parse_data(report, {"output": {field: [], "mine": 1}})
+    expected = parse_data(report, {"output": {field: [], "mine": 1}})
     with pytest.raises(InvalidFieldError, match=f"data.output.{field}"):
-        ledger.report(name, said)
+        ledger.report(name, expected)
     ledger.create("projects/p/jobs/other")
     ledger.report("projects/p/jobs/other", parse_data("ProgressReported", {"output": {field: []}}))
 
@@ -130,7 +130,11 @@ def test_an_invalid_alert_address_does_not_stop_other_alerts(
         alert = {"email": recipient, "minAcceptableMeanAveragePrecision": 0.75}
         name = make_job(ledger, spec_of(alert=alert))
         ledger.record_predictions(
-            name, [*told("abc", label="dog", truth="cat"), *told("xyz", label="cat", truth="dog")]
+            name,
+            [
+                *predictions_of("abc", label="dog", truth="cat"),
+                *predictions_of("xyz", label="cat", truth="dog"),
+            ],
         )
     clock.forward(days=1)
     scheduler = Scheduler(ledger, mailer=Mailer.parse(address, "ledger@example.com"), clock=clock)

@@ -39,11 +39,11 @@ def at(version: int, data: Data, name: str = NAME) -> Event:
     st.data(),
 )
 def test_any_part_may_be_there(
-    ledger: Ledger, said: list[tuple[int, int]], data: st.DataObject
+    ledger: Ledger, entries: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     run = next(_names)
     events: list[Event] = []
-    for job, value in said:
+    for job, value in entries:
         name = f"projects/p/jobs/r{run}_{job}"
         version = 1 + sum(event.name == name for event in events)
         fact: Data = Created() if version == 1 else parse_data("ProgressReported", {"n": value})

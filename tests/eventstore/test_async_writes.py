@@ -310,8 +310,8 @@ async def test_tasks_of_one_job_take_turns(
         assert sorted(first + second) == list(range(2, 102))
         assert first == sorted(first)
         for task in (1, 2):
-            said = [event.json["output"] for event in await ledger.history(NAME, 1)]
-            assert [each["n"] for each in said if each["task"] == task] == list(range(50))
+            entries = [event.json["output"] for event in await ledger.history(NAME, 1)]
+            assert [each["n"] for each in entries if each["task"] == task] == list(range(50))
         await assert_sound(ledger, 101)
 
 

@@ -273,13 +273,13 @@ def test_attempts_are_shown_where_they_began(ledger: Ledger) -> None:
 
     assert attempt_ends(read_outline(ledger.reader, NAME, Clock.RECORDED, None)) == [2, 4, 4, 7]
     assert len(drawn_attempts(ledger.history(NAME))) == 3
-    told = [
+    body = [
         reason.sentence
         for reason in why(ledger.reader, NAME, ledger.moment("now", "recorded")).reasons
     ]
-    assert "it was sent back, and attempt 2 begins" in told[2]
-    assert "attempt 4 begins" in told[4]
-    assert told[5].startswith("Failed of attempt 3 was reported")
+    assert "it was sent back, and attempt 2 begins" in body[2]
+    assert "attempt 4 begins" in body[4]
+    assert body[5].startswith("Failed of attempt 3 was reported")
 
 
 def test_states_that_can_begin_again_are_all_but_one() -> None:

@@ -100,14 +100,14 @@ def call(ledger: Ledger, name: str) -> object:
 
 
 @contextmanager
-def raises(kind: type[LedgerError], *said: str) -> Iterator[None]:
+def raises(kind: type[LedgerError], *wanted: str) -> Iterator[None]:
     """Checks the kind, the words, and that the traceback shows nobody else's error."""
     try:
         yield
     except LedgerError as error:
         printed = "".join(traceback.format_exception(error))
         assert type(error) is kind, repr(error)
-        assert all(word in str(error) for word in said), str(error)
+        assert all(word in str(error) for word in wanted), str(error)
         assert "\n" not in str(error)
         assert not [words for words in CHAINED if words in printed], printed
         assert "psycopg.errors" not in printed
@@ -190,7 +190,7 @@ def test_an_existing_job_is_refused_in_one_line(dsn: str, ledger_name: str, form
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "expected"),
     [
         (lambda ledger: ledger.create("x"), "projects/PROJECT/jobs/ID"),
         (lambda ledger: ledger.list("state = "), "cannot be read at its end"),
@@ -204,9 +204,9 @@ def test_an_existing_job_is_refused_in_one_line(dsn: str, ledger_name: str, form
     ],
 )
 def test_an_argument_that_is_refused(
-    ledger: Ledger, call: Callable[[Ledger], object], said: str
+    ledger: Ledger, call: Callable[[Ledger], object], expected: str
 ) -> None:
-    with raises(InvalidFieldError, said):
+    with raises(InvalidFieldError, expected):
         call(ledger)
 
 
@@ -219,8 +219,8 @@ UNREACHABLE = {
 
 @pytest.mark.parametrize("case", UNREACHABLE)
 def test_an_unreachable_server(case: str) -> None:
-    dsn, kind, said = UNREACHABLE[case]
-    with raises(kind, said):
+    dsn, kind, expected = UNREACHABLE[case]
+    with raises(kind, expected):
         Ledger.open(dsn)
 
 

@@ -29,10 +29,10 @@ TYPES = ("Queued", "Started", "Succeeded", "Failed", "Retried", "Paused", "Resum
 DATA: dict[str, Any] = {"Failed": {"error": "out of memory"}}
 
 
-def event(name: str, type_: str, minute: float, request: str, **said: Any) -> ObservedEvent:
+def event(name: str, type_: str, minute: float, request: str, **report: Any) -> ObservedEvent:
     judge = introduce if type_ == "Created" else observe
     about = {"occurred_time": START + timedelta(minutes=minute), "request_id": request}
-    data = parse_report(type_, {**DATA.get(type_, {}), **said})
+    data = parse_report(type_, {**DATA.get(type_, {}), **report})
     return ObservedEvent(name, data, {**about, "actor": "test"}, judge)  # type: ignore[arg-type]
 
 
@@ -43,19 +43,28 @@ def story(random: Random, count: int) -> Iterator[ObservedEvent]:
     for number in range(count):
         late = random.random() < 0.2
         minute = random.uniform(0, number) if late else number
-        said = {"runId": f"run-{number // 10}"} if random.random() < 0.5 else {}
+        expected = {"runId": f"run-{number // 10}"} if random.random() < 0.5 else {}
         request = f"r{random.randrange(number + 1) if random.random() < 0.1 else number}"
         # A request id is of one job.
         name = NAMES[int(request[1:]) % len(NAMES)]
-        made = event(name, random.choice(TYPES), minute, request, **said)
+        made = event(name, random.choice(TYPES), minute, request, **expected)
         yield made._replace(judge=catch_up) if random.random() < 0.1 else made
 
 
 def histories(ledger: Store) -> dict[str, Any]:
-    told = ("version", "type", "stored", "occurred_time", "actor", "request_id", "schema", "state")
+    fields = (
+        "version",
+        "type",
+        "stored",
+        "occurred_time",
+        "actor",
+        "request_id",
+        "schema",
+        "state",
+    )
     return {
         name: [
-            tuple(getattr(each, field) for field in told) for each in ledger.reader.history(name)
+            tuple(getattr(each, field) for field in fields) for each in ledger.reader.history(name)
         ]
         for name in NAMES
     }
@@ -64,13 +73,13 @@ def histories(ledger: Store) -> dict[str, Any]:
 def plainly(given: ObservedEvent) -> ObservedEvent | PlainEvent:
     """The same as a plain report, where it is one."""
     about = given.about
-    said = given.data.json_object()
+    expected = given.data.json_object()
     if given.judge is catch_up:
         return given
     made = plain_event(
         given.name,
         type(given.data).__name__,
-        said,
+        expected,
         about["occurred_time"],
         about["request_id"],
         "test",

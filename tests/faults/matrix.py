@@ -145,10 +145,14 @@ def rebuild_at_once(load: Load) -> None:
     """Three rebuilds of each projection at once: one works, the others say who holds the lock."""
     for projection in ("jobs", "intervals"):
         commands = [load.command("rebuild", projection) for _ in range(3)]
-        said = [(command.communicate(timeout=TIMEOUT_SECONDS)[0], command) for command in commands]
-        codes = sorted(command.returncode for _, command in said)
-        assert codes[0] == 0, said
-        assert all("being rebuilt already" in text for text, command in said if command.returncode)
+        message = [
+            (command.communicate(timeout=TIMEOUT_SECONDS)[0], command) for command in commands
+        ]
+        codes = sorted(command.returncode for _, command in message)
+        assert codes[0] == 0, message
+        assert all(
+            "being rebuilt already" in text for text, command in message if command.returncode
+        )
 
 
 def rebuild_behind_reader(load: Load) -> None:
@@ -159,16 +163,16 @@ def rebuild_behind_reader(load: Load) -> None:
         load.wait_for_more(50)
         time.sleep(2)
         load.wait_for_more(50)
-    said, _ = command.communicate(timeout=TIMEOUT_SECONDS)
-    assert command.returncode == 0, said
+    expected, _ = command.communicate(timeout=TIMEOUT_SECONDS)
+    assert command.returncode == 0, expected
 
 
 def init_at_once(load: Load) -> None:
     """Four processes bring the ledger up to date at once."""
     commands = [load.command("init") for _ in range(4)]
     for command in commands:
-        said, _ = command.communicate(timeout=TIMEOUT_SECONDS)
-        assert command.returncode == 0, said
+        expected, _ = command.communicate(timeout=TIMEOUT_SECONDS)
+        assert command.returncode == 0, expected
 
 
 def use_up_connections(load: Load) -> None:

@@ -157,9 +157,9 @@ def test_a_scheduler_that_waits_for_a_lock_ends(dsn: str, ledger: Ledger) -> Non
         try:
             eventually(lambda: is_waiting(dsn), TIMEOUT_SECONDS)
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+            _, message = process.communicate(timeout=TIMEOUT_SECONDS)
         finally:
             process.kill()
-    assert process.returncode == 0, said
-    assert "this process is stopping" in said
+    assert process.returncode == 0, message
+    assert "this process is stopping" in message
     assert [event.type for event in ledger.history(NAME)] == ["Created", "Started"]

@@ -46,12 +46,12 @@ def client(described: Path) -> Iterator[Any]:
         pytest.skip("openapi-python-client is not here: run scripts/clients")
     folder = described.parent / "made_client"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    said = run(
+    message = run(
         sys.executable, "-m", "openapi_python_client", "generate", "--path", described,
         "--output-path", folder, "--meta", "none",
         cwd=described.parent, PYTHONPATH=str(GENERATORS / "python"), PATH=path,
     )  # fmt: skip
-    assert "warning" not in said.lower(), said
+    assert "warning" not in message.lower(), message
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(described.parent))
         # The generated code needs attrs, which the generator has.
@@ -137,8 +137,8 @@ def test_typescript_reports_follows_and_looks_back_with_types(
     run(
         node, NODE / "typescript/bin/tsc", *options.split(), "drive.ts", "node.d.ts", cwd=tmp_path
     )  # fmt: skip
-    said = run(node, "drive.js", server.url, f"projects/{project}/jobs/typed", cwd=tmp_path)
-    assert json.loads(said) == {
+    body = run(node, "drive.js", server.url, f"projects/{project}/jobs/typed", cwd=tmp_path)
+    assert json.loads(body) == {
         "created": "QUEUED", "ended": "out of memory", "past": "RUNNING",
         "states": ["QUEUED", "RUNNING", "FAILED"], "seen": ["Created", "Started", "Failed"],
     }  # fmt: skip

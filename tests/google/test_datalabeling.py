@@ -312,7 +312,7 @@ def test_attempts_that_workers_reported_in_the_output_are_still_shown(
         {"attemptTime": "2026-01-31T12:00:00Z", "partialFailures": [{"code": 5, "message": "no"}]}
     ]
     tell(server, name, "started")
-    said = ProgressReported(output={"attempts": attempts, "state": "PAUSED"})
-    server.ledger.append_many([Event(name, 3, said, datetime.now(UTC))])
+    report = ProgressReported(output={"attempts": attempts, "state": "PAUSED"})
+    server.ledger.append_many([Event(name, 3, report, datetime.now(UTC))])
     shown = jobs.get(name=name).execute()
     assert (shown["attempts"], shown["state"]) == (attempts, "RUNNING")

@@ -43,7 +43,7 @@ def changed(spec: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     first, _, rest = path.partition(".")
     if rest:
         return spec | {first: changed(spec.get(first, {}), rest, value)}
-    others = {field: said for field, said in spec.items() if field != first}
+    others = {field: expected for field, expected in spec.items() if field != first}
     return others if value is None else others | {first: value}
 
 
@@ -224,10 +224,10 @@ def test_the_limits_are_the_same_over_grpc(google: Clients, parent: str) -> None
         of("schedule", "every now and then"),
         of(f"{CONFIG}.{HUMAN}.replicaCount", 2),
     ):
-        said = job.from_json(json.dumps(spec))
-        error = refusal("InvalidArgument", create, parent=parent, job=said)
+        expected = job.from_json(json.dumps(spec))
+        error = refusal("InvalidArgument", create, parent=parent, job=expected)
         assert error.metadata["field"] == f"job.{field}"
-    said = job.from_json(json.dumps(spec_of()))
-    made = create(parent=parent, job=said)
-    refusal("AlreadyExists", create, parent=parent, job=said)
+    expected = job.from_json(json.dumps(spec_of()))
+    made = create(parent=parent, job=expected)
+    refusal("AlreadyExists", create, parent=parent, job=expected)
     assert made.evaluation_job_config.example_count == 1_000

@@ -259,9 +259,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("sort", "value", "why"), REFUSED, ids=lambda value: ascii(value)[:30])
 def test_a_value_that_is_not_of_the_type_is_refused(sort: str, value: Any, why: str) -> None:
-    field, said = refusal(EVERY, "Every", {f"{sort}Field": value})
+    field, message = refusal(EVERY, "Every", {f"{sort}Field": value})
     assert field == f"{sort}Field"
-    assert why in said
+    assert why in message
 
 
 PLACES = [

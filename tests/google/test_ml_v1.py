@@ -53,9 +53,9 @@ def test_a_job_is_queued_once_it_was_created(jobs: Any, parent: str) -> None:
 
 
 def test_output_only_fields_in_a_body_are_ignored(jobs: Any, parent: str) -> None:
-    said = {"state": "SUCCEEDED", "endTime": "2020-01-01T00:00:00Z", "errorMessage": "no",
+    expected = {"state": "SUCCEEDED", "endTime": "2020-01-01T00:00:00Z", "errorMessage": "no",
             "jobPosition": "9", "etag": "AAAA", "trainingOutput": {"consumedMLUnits": 3}}  # fmt: skip
-    made = jobs.create(parent=parent, body={"jobId": "j", **said}).execute()
+    made = jobs.create(parent=parent, body={"jobId": "j", **expected}).execute()
     assert made["state"] == "QUEUED"
     assert not {"endTime", "errorMessage", "trainingOutput", "jobPosition"} & made.keys()
     assert made["etag"] != "AAAA"

@@ -138,18 +138,18 @@ def test_a_policy_is_kept_and_its_etag_guards_it(jobs: Any, server: Server, pare
     bindings = [{"role": "roles/viewer", "members": ["user:a@example.com"]}]
     body = {"policy": {"bindings": bindings, "version": 1, "etag": first["etag"]}}
 
-    said = jobs.setIamPolicy(resource=name, body=body).execute()
-    assert (said["bindings"], said["version"]) == (bindings, 1)
-    assert said["etag"] != first["etag"]
+    content = jobs.setIamPolicy(resource=name, body=body).execute()
+    assert (content["bindings"], content["version"]) == (bindings, 1)
+    assert content["etag"] != first["etag"]
     versions = {"options_requestedPolicyVersion": 3}
-    assert jobs.getIamPolicy(resource=name, **versions).execute() == said
+    assert jobs.getIamPolicy(resource=name, **versions).execute() == content
 
     stale = refusal_of(jobs.setIamPolicy(resource=name, body=body))
     assert stale[:3] == (409, "ABORTED", "ETAG_MISMATCH")
-    assert jobs.getIamPolicy(resource=name).execute() == said
+    assert jobs.getIamPolicy(resource=name).execute() == content
 
     tell(server, name, "started")  # The job changed, and its policy did not.
-    body["policy"]["etag"] = said["etag"]
+    body["policy"]["etag"] = content["etag"]
     assert jobs.setIamPolicy(resource=name, body=body).execute()["bindings"] == bindings
     del body["policy"]["etag"]  # Whatever it is.
     assert jobs.setIamPolicy(resource=name, body=body).execute()["bindings"] == bindings
@@ -163,8 +163,8 @@ def test_only_what_the_mask_names_of_a_policy_changes(jobs: Any, parent: str) ->
 
     def set_policy(policy: Any, mask: str | None = None) -> Any:
         body = {"policy": policy} | ({"updateMask": mask} if mask else {})
-        said = jobs.setIamPolicy(resource=name, body=body).execute()
-        return {field: said[field] for field in both if field in said}
+        content = jobs.setIamPolicy(resource=name, body=body).execute()
+        return {field: content[field] for field in both if field in content}
 
     assert set_policy(both) == {"bindings": bindings}  # `bindings, etag` by default.
     assert set_policy(both, "bindings,auditConfigs") == both
@@ -214,14 +214,14 @@ def test_a_job_is_shown_as_it_was_known_then(
 ) -> None:
     name = make(jobs, parent, "a")
     make(jobs, parent, "b", 9)
-    said = [jobs.get(name=name).execute()]
+    content = [jobs.get(name=name).execute()]
     jobs.patch(name=name, updateMask="labels", body={"labels": {"x": "y"}}).execute()
-    said.append(jobs.get(name=name).execute())
+    content.append(jobs.get(name=name).execute())
     tell(server, name, "started")
-    said.append(jobs.get(name=name).execute())
-    assert [job.get("jobPosition") for job in said] == ["2", "2", None]
-    said[0]["jobPosition"] = "1"  # Just after its creation, no job was before it.
-    for time, before in zip(recorded(server, name), said, strict=True):
+    content.append(jobs.get(name=name).execute())
+    assert [job.get("jobPosition") for job in content] == ["2", "2", None]
+    content[0]["jobPosition"] = "1"  # Just after its creation, no job was before it.
+    for time, before in zip(recorded(server, name), content, strict=True):
         assert http.get(f"/v1/{name}", params={"readTime": time}).json() == before
         listed = http.get(f"/v1/{parent}/jobs", params={"readTime": time}).json()["jobs"]
         assert before in listed
@@ -302,15 +302,15 @@ def test_a_policy_is_shown_as_it_was(
     jobs: Any, http: httpx.Client, server: Server, parent: str
 ) -> None:
     name = make(jobs, parent, "a")
-    said = [jobs.getIamPolicy(resource=name).execute()]
+    content = [jobs.getIamPolicy(resource=name).execute()]
     for member in ("user:a@example.com", "user:b@example.com"):
         policy = {"bindings": [{"role": "roles/viewer", "members": [member]}]}
-        said.append(jobs.setIamPolicy(resource=name, body={"policy": policy}).execute())
-    for time, before in zip(recorded(server, name), said, strict=True):
+        content.append(jobs.setIamPolicy(resource=name, body={"policy": policy}).execute())
+    for time, before in zip(recorded(server, name), content, strict=True):
         for clock in ("readTime", "validTime"):
             shown = http.get(f"/v1/{name}:getIamPolicy", params={clock: time}).json()
             assert shown == before
-    assert http.get(f"/v1/{name}:getIamPolicy").json() == said[-1]
+    assert http.get(f"/v1/{name}:getIamPolicy").json() == content[-1]
 
 
 @pytest.mark.parametrize("parameter", ["readTime", "validTime", "read_time"])

@@ -174,8 +174,8 @@ def created(client: httpx.Client, root: Root, project: str, body: Any) -> str:
         f"/{root.version}/{parent}/{root.collection}", json=wrapped_body.get(root.message, body)
     )
     assert answer.status_code == 200, answer.text
-    said = answer.json()
-    return str(said.get("response", said).get("name") or f"{parent}/jobs/{said['jobId']}")
+    content = answer.json()
+    return str(content.get("response", content).get("name") or f"{parent}/jobs/{content['jobId']}")
 
 
 @EVERY_ROOT

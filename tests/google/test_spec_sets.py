@@ -37,8 +37,8 @@ def parent(project: str) -> str:
     return f"projects/{project}"
 
 
-def make(sets: Any, parent: str, **said: Any) -> dict[str, Any]:
-    body = {"annotationSpecSet": PETS | said}
+def make(sets: Any, parent: str, **expected: Any) -> dict[str, Any]:
+    body = {"annotationSpecSet": PETS | expected}
     made: dict[str, Any] = sets.create(parent=parent, body=body).execute()
     return made
 
@@ -60,8 +60,8 @@ def test_a_set_is_made_with_the_indexes_of_its_labels(
     specs = [{**cat, "index": 0}, {**dog, "index": 1}]  # type: ignore[dict-item]
     assert made == PETS | {"name": made["name"], "annotationSpecs": specs}
     assert sets.get(name=made["name"]).execute() == made
-    said = google.labeling.get_annotation_spec_set(name=made["name"])
-    assert as_raw(said) == json_format.ParseDict(
+    expected = google.labeling.get_annotation_spec_set(name=made["name"])
+    assert as_raw(expected) == json_format.ParseDict(
         made, google.d.AnnotationSpecSet.pb()(), ignore_unknown_fields=True
     )
     assert labels(ledger, made["name"]) == ["cat", "dog"]
@@ -96,7 +96,7 @@ def test_output_only_fields_are_ignored(sets: Any, parent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "field"),
+    ("entries", "field"),
     [
         ({"displayName": ""}, "displayName"),
         ({"displayName": "x" * 65}, "displayName"),
@@ -113,9 +113,9 @@ def test_output_only_fields_are_ignored(sets: Any, parent: str) -> None:
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
 def test_values_outside_the_reference_are_refused(
-    sets: Any, parent: str, said: dict[str, Any], field: str
+    sets: Any, parent: str, entries: dict[str, Any], field: str
 ) -> None:
-    refused = refusal_of(sets.create(parent=parent, body={"annotationSpecSet": PETS | said}))
+    refused = refusal_of(sets.create(parent=parent, body={"annotationSpecSet": PETS | entries}))
     assert refused[:3] == (400, "INVALID_ARGUMENT", "INVALID_FIELD")
     assert refused.message.startswith(f"annotationSpecSet.{field}: ")
     assert sets.list(parent=parent).execute() == {}

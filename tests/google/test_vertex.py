@@ -182,8 +182,10 @@ def test_the_output_that_workers_report_is_shown(vertex: Vertex, parent: str) ->
 def test_trials_of_a_search_are_shown_as_reported(vertex: Vertex, parent: str) -> None:
     search = KINDS[4]
     name = vertex.create(search, parent).name
-    told = [{"id": str(n), "parameters": f"p{n}", "searchTrial": {"id": "1"}} for n in range(1, 8)]
-    vertex.server.ledger.progress_reported(name, {"nasTrialDetails": told})
+    report = [
+        {"id": str(n), "parameters": f"p{n}", "searchTrial": {"id": "1"}} for n in range(1, 8)
+    ]
+    vertex.server.ledger.progress_reported(name, {"nasTrialDetails": report})
     client = vertex.client(search)
     trials = list(client.list_nas_trial_details({"parent": name, "page_size": 3}))
     assert [trial.parameters for trial in trials] == [f"p{n}" for n in range(1, 8)]

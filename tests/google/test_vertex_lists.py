@@ -105,8 +105,8 @@ def test_filters_of_pipelines_find_what_they_say(vertex: Vertex, parent: str) ->
                 pipeline_spec={"pipelineInfo": {"name": f"{job_id}-made"}},
             ),
         )  # fmt: skip
-    told = {"templateMetadata": {"version": "v7"}}
-    vertex.server.ledger.progress_reported(f"{parent}/pipelineJobs/train-2", told)
+    report = {"templateMetadata": {"version": "v7"}}
+    vertex.server.ledger.progress_reported(f"{parent}/pipelineJobs/train-2", report)
     vertex.server.ledger.failed(f"{parent}/pipelineJobs/train-2", "no")
     for asked, names in {
         'display_name:"*step*"': [0],

@@ -42,13 +42,13 @@ def running(vertex: Vertex, parent: str) -> str:
 def update(vertex: Vertex, name: str, mask: str | None, **fields: Any) -> Any:
     """The operation that changes a monitoring job."""
     job = vertex.types.ModelDeploymentMonitoringJob(name=name, **fields)
-    said = {} if mask is None else {"update_mask": FieldMask(paths=mask.split(","))}
-    return vertex.call("update", MONITORING, model_deployment_monitoring_job=job, **said)
+    expected = {} if mask is None else {"update_mask": FieldMask(paths=mask.split(","))}
+    return vertex.call("update", MONITORING, model_deployment_monitoring_job=job, **expected)
 
 
-def refused(vertex: Vertex, *said: Any, **fields: Any) -> str:
+def refused(vertex: Vertex, *expected: Any, **fields: Any) -> str:
     with pytest.raises(exceptions.BadRequest) as caught:
-        update(vertex, *said, **fields)
+        update(vertex, *expected, **fields)
     return str(caught.value.reason)
 
 
@@ -89,9 +89,9 @@ def test_an_operation_is_found_under_every_prefix(vertex: Vertex, parent: str) -
     assert vertex.client(CUSTOM).wait_operation({"name": deleting.name}) == found
     vertex.client(CUSTOM).cancel_operation({"name": deleting.name})
     with vertex.server.client() as http:
-        said = [http.get(f"/{prefix}/{deleting.name}").json() for prefix in ("v1", "v1beta1", "ui")]
-    assert said[0] == said[1] == said[2]
-    assert said[0]["response"] == {"@type": "type.googleapis.com/google.protobuf.Empty"}
+        body = [http.get(f"/{prefix}/{deleting.name}").json() for prefix in ("v1", "v1beta1", "ui")]
+    assert body[0] == body[1] == body[2]
+    assert body[0]["response"] == {"@type": "type.googleapis.com/google.protobuf.Empty"}
 
 
 def test_a_missing_operation_is_not_found(vertex: Vertex, parent: str, running: str) -> None:

@@ -242,8 +242,8 @@ def test_pipelines_hold_free_json_and_have_ids_of_their_own(google: Clients, par
 
     asked = {"parent": parent, "pipeline_job": job, "pipeline_job_id": "mine"}
     error = refusal("AlreadyExists", pipelines.create_pipeline_job, asked)
-    told = {"name": made.name, "deleted": "false"}
-    assert (error.reason, error.metadata) == ("JOB_EXISTS", told)
+    expected = {"name": made.name, "deleted": "false"}
+    assert (error.reason, error.metadata) == ("JOB_EXISTS", expected)
     asked["pipeline_job_id"] = "Not_Mine"
     assert refusal("InvalidArgument", pipelines.create_pipeline_job, asked).metadata["field"] == (
         "pipelineJobId"
@@ -257,10 +257,10 @@ def test_pipelines_are_cancelled_and_deleted_by_the_batch(google: Clients, paren
         for _ in range(3)
     ]
     batch = {"parent": parent, "names": names}
-    said = pipelines.batch_cancel_pipeline_jobs(batch).result(timeout=10)
-    assert [job.name for job in said.pipeline_jobs] == names
-    said = pipelines.batch_delete_pipeline_jobs(batch).result(timeout=10)
-    assert type(said) is google.v.BatchDeletePipelineJobsResponse
+    message = pipelines.batch_cancel_pipeline_jobs(batch).result(timeout=10)
+    assert [job.name for job in message.pipeline_jobs] == names
+    message = pipelines.batch_delete_pipeline_jobs(batch).result(timeout=10)
+    assert type(message) is google.v.BatchDeletePipelineJobsResponse
     assert list(pipelines.list_pipeline_jobs(parent=parent)) == []
     refusal("InvalidArgument", pipelines.batch_cancel_pipeline_jobs, {"parent": parent})
 
@@ -379,8 +379,8 @@ def test_what_is_created_over_grpc_is_shown_the_same_over_http(
     (listed,) = getattr(client, f"list_{field}s")(parent=parent)
     collection = name.split("/")[-2]
     with server.client() as over:
-        (said,) = over.get(f"/v1/{parent}/{collection}").json()[collection]
-    assert as_raw(listed) == as_raw(cls.from_json(json.dumps(said)))
+        (body,) = over.get(f"/v1/{parent}/{collection}").json()[collection]
+    assert as_raw(listed) == as_raw(cls.from_json(json.dumps(body)))
 
 
 def test_what_is_created_over_http_is_shown_over_grpc(
@@ -388,8 +388,8 @@ def test_what_is_created_over_http_is_shown_over_grpc(
 ) -> None:
     body = {"displayName": "b", "modelParameters": FREE, "labels": {"a": "b"}}
     with server.client() as client:
-        said = client.post(f"/v1/{parent}/batchPredictionJobs", json=body).json()
-    job = google.jobs.get_batch_prediction_job(name=said["name"])
+        content = client.post(f"/v1/{parent}/batchPredictionJobs", json=body).json()
+    job = google.jobs.get_batch_prediction_job(name=content["name"])
     assert as_raw(job) == over_http(server, f"/v1/{job.name}", google.v.BatchPredictionJob)
     assert dict(job.model_parameters)["d_e"] == {"": {"ü": [[]]}}
 

@@ -300,11 +300,11 @@ def test_each_method_takes_its_role_and_its_project(
     parents = {"parent": "projects/q/locations/l"}
     assert list(google.jobs.list_custom_jobs(parents, **bearer(secrets["OF_Q"]))) == []
 
-    said = [log for log in server.logs if log.get("message") == "request"]
-    written = next(log for log in said if log["trace_id"] == trace.split("-")[1])
+    output = [log for log in server.logs if log.get("message") == "request"]
+    written = next(log for log in output if log["trace_id"] == trace.split("-")[1])
     assert written["method"] == "/google.cloud.aiplatform.v1.JobService/CreateCustomJob"
     assert (written["code"], written["actor"]) == ("OK", "operator")
-    denied = next(log for log in said if log["code"] == "PERMISSION_DENIED")
+    denied = next(log for log in output if log["code"] == "PERMISSION_DENIED")
     assert "token 'reader' does not permit" in denied["error"]
     assert not any(secret in str(server.logs) for secret in secrets.values())
 
@@ -427,7 +427,7 @@ def test_excess_and_slow_calls_are_refused(small: tuple[Server, Clients]) -> Non
         # And the caller's own deadline.
         refusal("DeadlineExceeded", get, ASKED, timeout=0.5)
     refusal("NotFound", get, ASKED)
-    until(lambda: any(said.get("code") == "CANCELLED" for said in server.logs))
+    until(lambda: any(body.get("code") == "CANCELLED" for body in server.logs))
 
 
 def test_an_internal_error_reveals_no_details(small: tuple[Server, Clients]) -> None:
@@ -437,7 +437,7 @@ def test_an_internal_error_reveals_no_details(small: tuple[Server, Clients]) -> 
         error = refusal("InternalServerError", google.jobs.get_custom_job, ASKED)
         assert (error.message, error.metadata) == ("the ledger failed; its log says how", {})
         connection.execute("ALTER TABLE jobs RENAME lost TO labels")
-    until(lambda: any("UndefinedColumn" in said.get("exc_info", "") for said in server.logs))
+    until(lambda: any("UndefinedColumn" in body.get("exc_info", "") for body in server.logs))
     refusal("NotFound", google.jobs.get_custom_job, ASKED)
 
 

@@ -79,7 +79,7 @@ def counts_by_walking(
 def write(ledger: Ledger, written: Sequence[list[tuple[Data, datetime]]], seed: int) -> None:
     random = Random(seed)
     queues = [
-        [Event(f"projects/p/jobs/j{n}", v, *said) for v, said in enumerate(history, 1)]
+        [Event(f"projects/p/jobs/j{n}", v, *report) for v, report in enumerate(history, 1)]
         for n, history in enumerate(written)
     ]
     while queues := [queue for queue in queues if queue]:
@@ -125,7 +125,7 @@ def test_the_first_is_the_one_a_walk_finds(
                 for sign, number in [(">", 0), (">", 2), ("=", 2)]:
                     compare = COMPARISONS[sign]
                     walk = counts_by_walking(events, is_true, clock)
-                    first = next((said for said in walk if compare(said[1], number)), None)
+                    first = next((body for body in walk if compare(body[1], number)), None)
                     conditions = [f"count({text}) {sign} {number}"]
                     if text == "state = RUNNING":
                         conditions.append(f"Running {sign} {number}")
@@ -134,7 +134,7 @@ def test_the_first_is_the_one_a_walk_finds(
                 name = events[0].name
                 of_job = [event for event in events if event.name == name]
                 walk = counts_by_walking(of_job, is_true, clock)
-                first = next((said for said in walk if said[1]), None)
+                first = next((body for body in walk if body[1]), None)
                 assert is_right(bisect_job(ledger.reader, name, text, begin, later), first)
 
 
@@ -248,9 +248,9 @@ def test_bisect_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     for n in range(3):
         ledger.create(f"projects/p/jobs/j{n}")
         ledger.started(f"projects/p/jobs/j{n}")
-    said = cli.json("bisect", "--count", "running > 1", "--json")
-    assert (said["found"]["position"], said["found"]["count"]) == (4, 2)
-    assert said["found"]["event"]["name"] == "projects/p/jobs/j1"
+    body = cli.json("bisect", "--count", "running > 1", "--json")
+    assert (body["found"]["position"], body["found"]["count"]) == (4, 2)
+    assert body["found"]["event"]["name"] == "projects/p/jobs/j1"
     job = cli.json("bisect", "j2", "--filter", "state = RUNNING", "--clock", "occurred", "--json")
     assert job["found"]["event"]["position"] == 6
     assert job["to"]["clock"] == "occurred"

@@ -66,7 +66,7 @@ def write(ledger: Ledger, written: Sequence[list[tuple[Data, datetime]]], seed: 
     """Jobs side by side, each in its own order."""
     random = Random(seed)
     queues = [
-        [Event(f"projects/p/jobs/j{n}", v, *said) for v, said in enumerate(history, 1)]
+        [Event(f"projects/p/jobs/j{n}", v, *report) for v, report in enumerate(history, 1)]
         for n, history in enumerate(written)
     ]
     while queues := [queue for queue in queues if queue]:
@@ -280,14 +280,14 @@ def test_any_history_can_be_explained(dsn: str, history: list[tuple[Data, dateti
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "expected"),
     [
         (0.2, "less than 1 s"), (61, "1 min 1 s"), (7_200, "2 h"), (90_061, "1 day 1 h"),
         (-300, "5 min"), (3_601, "1 h"),
     ],
 )  # fmt: skip
-def test_a_duration_in_words(seconds: float, said: str) -> None:
-    assert elapsed(timedelta(seconds=seconds)) == said
+def test_a_duration_in_words(seconds: float, expected: str) -> None:
+    assert elapsed(timedelta(seconds=seconds)) == expected
 
 
 def test_diff_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
@@ -296,9 +296,9 @@ def test_diff_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     ledger.retried("projects/p/jobs/x")
     ledger.succeeded("projects/p/jobs/x")
     ledger.create("projects/p/jobs/y", {"team": "b"}, {"m": 1})
-    said = cli.json("diff", "x", "--from", "v1", "--to", "v2", "--json")
-    assert (said["from"]["position"], said["to"]["position"]) == (1, 2)
-    changed = {c["path"]: (c.get("before"), c.get("after")) for c in said["changes"]}
+    body = cli.json("diff", "x", "--from", "v1", "--to", "v2", "--json")
+    assert (body["from"]["position"], body["to"]["position"]) == (1, 2)
+    changed = {c["path"]: (c.get("before"), c.get("after")) for c in body["changes"]}
     assert changed["state"] == ("QUEUED", "FAILED")
     assert changed["errorMessage"] == (None, "boom")
     assert "labels" not in changed

@@ -59,20 +59,20 @@ def test_a_hypothetical_event_is_judged_marked_and_never_recorded(ledger: Ledger
 def test_json_is_the_same_for_what_happened_and_what_did_not(
     cli: Cli, ledger: Ledger, job: str
 ) -> None:
-    said = cli.json("replay", "x", "--json", "--with", "Succeeded", "--with", "Started")
-    assert said["name"] == job
-    assert (said["position"], said["clock"]) == (3, "recorded")
-    flags = [(step["hypothetical"], step["contradicted"]) for step in said["steps"]]
+    body = cli.json("replay", "x", "--json", "--with", "Succeeded", "--with", "Started")
+    assert body["name"] == job
+    assert (body["position"], body["clock"]) == (3, "recorded")
+    flags = [(step["hypothetical"], step["contradicted"]) for step in body["steps"]]
     assert flags == [(False, False)] * 3 + [(True, False), (True, True)]
-    assert [list(step["event"]) for step in said["steps"]] == [EVENT_KEYS] * 5
-    assert [list(step["job"]) for step in said["steps"]] == [JOB_KEYS] * 5
-    assert [step["event"] for step in said["steps"][:3]] == [
+    assert [list(step["event"]) for step in body["steps"]] == [EVENT_KEYS] * 5
+    assert [list(step["job"]) for step in body["steps"]] == [JOB_KEYS] * 5
+    assert [step["event"] for step in body["steps"][:3]] == [
         event_json(event) for event in ledger.history(job)
     ]
-    assert said["steps"][2]["job"] == job_json(ledger.get(job))
-    supposed = said["steps"][3]["event"]
+    assert body["steps"][2]["job"] == job_json(ledger.get(job))
+    supposed = body["steps"][3]["event"]
     assert (supposed["position"], supposed["recordedTime"], supposed["version"]) == (None, None, 4)
-    assert {"path": "state", "before": "RUNNING", "after": "SUCCEEDED"} in said["steps"][3][
+    assert {"path": "state", "before": "RUNNING", "after": "SUCCEEDED"} in body["steps"][3][
         "changes"
     ]
     assert ledger.size() == 3
@@ -92,9 +92,9 @@ def test_the_order_is_that_of_the_clock(cli: Cli, ledger: Ledger) -> None:
     ledger.succeeded("projects/p/jobs/late", occurred_time=AT + timedelta(hours=2))
     ledger.started("projects/p/jobs/late", occurred_time=AT + timedelta(hours=1))
     for clock, versions in (("occurred", [1, 3, 2, 4]), ("recorded", [1, 2, 3, 4])):
-        said = cli.json("replay", "late", "--clock", clock, "--json", "--with", "Retried")
-        assert [step["event"]["version"] for step in said["steps"]] == versions
-    known = [step["event"]["state"] for step in said["steps"]]
+        body = cli.json("replay", "late", "--clock", clock, "--json", "--with", "Retried")
+        assert [step["event"]["version"] for step in body["steps"]] == versions
+    known = [step["event"]["state"] for step in body["steps"]]
     assert known == ["QUEUED", "SUCCEEDED", "SUCCEEDED", "QUEUED"]
 
 

@@ -37,15 +37,15 @@ def refusal(answer: httpx.Response, http: int, status: str, reason: str = "") ->
 def document(server: Server) -> dict[str, Any]:
     """How the server describes itself."""
     with server.client() as client:
-        said: dict[str, Any] = client.get("/openapi.json").raise_for_status().json()
-    return said
+        body: dict[str, Any] = client.get("/openapi.json").raise_for_status().json()
+    return body
 
 
-def operations(said: dict[str, Any]) -> set[tuple[str, str]]:
+def operations(body: dict[str, Any]) -> set[tuple[str, str]]:
     """(method, path) of all that a document describes, parameters as `*`."""
     return {
         (method, re.sub(r"\{\w+\}", "*", path))
-        for path, methods in said["paths"].items()
+        for path, methods in body["paths"].items()
         for method in methods
     }
 
@@ -127,9 +127,9 @@ def test_the_document_names_every_route_and_no_other(server: Server) -> None:
 
 
 def test_every_operation_says_what_it_is_and_what_an_error_looks_like(server: Server) -> None:
-    said = document(server)
+    body = document(server)
     ids = []
-    for methods in said["paths"].values():
+    for methods in body["paths"].values():
         for operation in methods.values():
             ids.append(operation["operationId"])
             assert operation["tags"]
@@ -139,5 +139,5 @@ def test_every_operation_says_what_it_is_and_what_an_error_looks_like(server: Se
             [answered] = operation["responses"]["200"]["content"].values()
             assert answered["schema"], operation["operationId"]
     assert len(ids) == len(set(ids))
-    stream = said["paths"]["/ledger/v1/events:stream"]["get"]["responses"]["200"]
+    stream = body["paths"]["/ledger/v1/events:stream"]["get"]["responses"]["200"]
     assert "text/event-stream" in stream["content"]

@@ -239,8 +239,8 @@ def test_health_and_documentation_need_no_token(
      "Token {}", "Bearer jlt_" + "A" * 43, "Bearer {}, Bearer {}", "Bearer \xff"],
 )  # fmt: skip
 def test_an_invalid_token_is_refused(guarded: Guarded, header: str) -> None:
-    said = header.format(*[guarded.secrets[Role.ADMIN]] * 2).encode("latin-1")
-    with guarded.server.client(headers={"authorization": said}) as client:
+    expected = header.format(*[guarded.secrets[Role.ADMIN]] * 2).encode("latin-1")
+    with guarded.server.client(headers={"authorization": expected}) as client:
         for path in (
             "/ledger/v1/jobs",
             "/v1/projects/p/jobs",
@@ -288,8 +288,8 @@ def test_a_count_by_state_is_limited_to_the_tokens_project(
     two_projects: Guarded, limited: httpx.Client, clients: dict[Role | None, httpx.Client]
 ) -> None:
     def total(client: httpx.Client, **query: str) -> int:
-        said = client.get("/ledger/v1/jobs:count", params=query).json()
-        return sum(count["count"] for count in said["counts"])
+        body = client.get("/ledger/v1/jobs:count", params=query).json()
+        return sum(count["count"] for count in body["counts"])
 
     for clock in ("recorded", "occurred"):
         own = len(two_projects.server.ledger.list("project = mine"))
@@ -371,10 +371,10 @@ def test_a_report_with_a_configuration_needs_an_operator(
     name = "projects/p/jobs/configured"
     if reported.server.ledger.read_current(name) is None:
         reported.server.ledger.create(name)
-    for said in ({"spec": {"image": "x"}}, {"data": {"spec": {"image": "x"}}}):
-        report = {"name": name, "report": verb, **said}
+    for expected in ({"spec": {"image": "x"}}, {"data": {"spec": {"image": "x"}}}):
+        report = {"name": name, "report": verb, **expected}
         for role, code in ((Role.REPORTER, 403), (Role.OPERATOR, 200)):
-            answer = clients[role].post(f"/ledger/v1/{name}:{verb}", json=said)
+            answer = clients[role].post(f"/ledger/v1/{name}:{verb}", json=expected)
             batch = clients[role].post(BATCH, json={"reports": [report]})
             assert (answer.status_code, batch.status_code) == (code, code)
 

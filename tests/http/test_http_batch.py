@@ -24,8 +24,8 @@ class Batches:
         self.client = client
         self.parent = f"projects/{project}/jobs"
 
-    def item(self, job: str, report: str, /, **said: Any) -> dict[str, Any]:
-        return {"name": f"{self.parent}/{job}", "report": report, **said}
+    def item(self, job: str, report: str, /, **expected: Any) -> dict[str, Any]:
+        return {"name": f"{self.parent}/{job}", "report": report, **expected}
 
     def send(self, *items: Any) -> httpx.Response:
         return self.client.post(BATCH, json={"reports": items})

@@ -62,8 +62,8 @@ def test_a_body_that_is_too_large_is_refused(
         connection.putheader("Content-Length", str(len(large)))
         connection.endheaders()  # What is said of it is enough.
         answer = connection.getresponse()
-        said = read_refusal(answer.status, json.loads(answer.read()))
-    assert (said.http, said.reason) == (413, "BODY_TOO_LARGE")
+        body = read_refusal(answer.status, json.loads(answer.read()))
+    assert (body.http, body.reason) == (413, "BODY_TOO_LARGE")
     assert server.ledger.size() == before
 
 

@@ -291,7 +291,7 @@ def test_the_callers_trace_is_in_the_log_and_kept_with_the_event(
 ) -> None:
     name = f"projects/{project}/jobs/traced"
     report = {"name": name, "report": "started"}
-    path, said = {
+    path, expected = {
         "native": (f"/ledger/v1/{name}:create", {}),
         "google": (f"/v1/projects/{project}/jobs", {"jobId": "traced"}),
         "batch": ("/ledger/v1/reports:batch", {"reports": [report]}),
@@ -299,7 +299,7 @@ def test_the_callers_trace_is_in_the_log_and_kept_with_the_event(
     if surface == "batch":
         server.ledger.create(name)
     with server.client(headers={"traceparent": TRACE_PARENT}) as client:
-        client.post(path, json=said).raise_for_status()
+        client.post(path, json=expected).raise_for_status()
     eventually(lambda: server.logs[-1].get("path") == path)
     record = server.logs[-1]
     assert record["trace_id"] == TRACE
@@ -350,6 +350,6 @@ def test_the_log_has_the_caller_and_the_reason_and_no_secret(dsn: str) -> None:
         )
         assert logged(server, "/ledger/v1/moment")["actor"] == "ci"
         assert "error" not in logged(server, "/ledger/v1/moment")
-        said = json.dumps(server.logs)
-        assert secret not in said
-        assert secret[4:] not in said
+        message = json.dumps(server.logs)
+        assert secret not in message
+        assert secret[4:] not in message

@@ -103,9 +103,9 @@ def test_its_client_records_a_job_without_a_run(server: Server, secrets: dict[Ro
 
 def post(server: Server, secret: str, body: Any, path: str = "", **headers: str) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    said = {"authorization": f"Bearer {secret}", "content-type": "application/json", **headers}
+    expected = {"authorization": f"Bearer {secret}", "content-type": "application/json", **headers}
     with server.client() as client:
-        return client.post(f"/api/v1/lineage{path}", content=content, headers=said)
+        return client.post(f"/api/v1/lineage{path}", content=content, headers=expected)
 
 
 def test_a_bad_event_of_a_batch_does_not_stop_the_others(
@@ -115,13 +115,13 @@ def test_a_bad_event_of_a_batch_does_not_stop_the_others(
     batch = [good[0], {"eventType": "START"}, good[1], event("START") | {"run": {}}]
     answer = post(server, secrets[Role.REPORTER], batch, "/batch")
     assert answer.status_code == 200
-    said = answer.json()
-    assert said["status"] == "partial_success"
-    assert said["summary"] == {
+    body = answer.json()
+    assert body["status"] == "partial_success"
+    assert body["summary"] == {
         "received": 4, "successful": 2, "failed": 2, "retriable": 0, "non_retriable": 2,
     }  # fmt: skip
-    assert [each["index"] for each in said["failed_events"]] == [1, 3]
-    assert "run.runId" in said["failed_events"][1]["reason"]
+    assert [each["index"] for each in body["failed_events"]] == [1, 3]
+    assert "run.runId" in body["failed_events"][1]["reason"]
     for name in ("one", "two"):
         job = server.ledger.get(ledger_name(JobKey("b", name), PROJECT))
         assert job.state is JobState.RUNNING

@@ -92,9 +92,9 @@ def asked(client: httpx.Client, job: str, verb: str, /, **body: Any) -> dict[str
     """Sends a verb that must succeed; returns the answer."""
     answer = client.post(f"{job}:{verb}", json=body)
     assert answer.status_code == 200, answer.text
-    said: dict[str, Any] = answer.json()
-    assert said.keys() == {"job", "events"}
-    return said
+    content: dict[str, Any] = answer.json()
+    assert content.keys() == {"job", "events"}
+    return content
 
 
 def history(client: httpx.Client, job: str) -> list[dict[str, Any]]:
@@ -105,8 +105,8 @@ def history(client: httpx.Client, job: str) -> list[dict[str, Any]]:
 def test_a_whole_life_by_every_verb_and_each_again_by_its_request_id(
     client: httpx.Client, server: Server, project: str
 ) -> None:
-    told = {verb for verb, *_ in [*LIFE, *RUNS]}
-    assert told == {*COMMANDS, *REPORTS} - {"deleted"}
+    expected = {verb for verb, *_ in [*LIFE, *RUNS]}
+    assert expected == {*COMMANDS, *REPORTS} - {"deleted"}
     live_through(client, server, project, f"projects/{project}/jobs/one", LIFE)
 
 
@@ -122,14 +122,14 @@ def live_through(
 ) -> None:
     written = 0
     for step, (verb, body, event, state) in enumerate(life):
-        said = asked(client, f"/ledger/v1/{name}", verb, **body, requestId=f"{project}-{step}")
-        written += len(said["events"])
-        assert said["job"]["state"] == state
-        assert said["job"]["version"] == written
-        assert said["events"][-1]["type"] == event
-        assert {e["requestId"] for e in said["events"]} == {f"{project}-{step}"}
+        content = asked(client, f"/ledger/v1/{name}", verb, **body, requestId=f"{project}-{step}")
+        written += len(content["events"])
+        assert content["job"]["state"] == state
+        assert content["job"]["version"] == written
+        assert content["events"][-1]["type"] == event
+        assert {e["requestId"] for e in content["events"]} == {f"{project}-{step}"}
         again = asked(client, f"/ledger/v1/{name}", verb, **body, requestId=f"{project}-{step}")
-        assert again == said
+        assert again == content
 
     stored = server.ledger.history(name)
     assert [event_json(event) for event in stored] == history(client, f"/ledger/v1/{name}")
@@ -143,12 +143,16 @@ def test_an_impossible_report_is_kept_as_contradicted_and_answered_200(
 ) -> None:
     gone = asked(client, job, "delete", stop=True)["job"]
     needed = NEEDED.get(verb, {})
-    said = asked(client, job, verb, **needed, data={"seen": ["by", "me"]})
-    assert said["job"] == gone | {k: said["job"][k] for k in ("version", "etag", "updateTime")}
-    (event,) = said["events"]
+    body = asked(client, job, verb, **needed, data={"seen": ["by", "me"]})
+    assert body["job"] == gone | {k: body["job"][k] for k in ("version", "etag", "updateTime")}
+    (event,) = body["events"]
     assert (event["type"], event["state"]) == ("Contradicted", "CANCELLED")
-    told = {"report": REPORTS[verb], "state": "DELETED", "data": needed | {"seen": ["by", "me"]}}
-    assert event["data"] == told
+    expected = {
+        "report": REPORTS[verb],
+        "state": "DELETED",
+        "data": needed | {"seen": ["by", "me"]},
+    }
+    assert event["data"] == expected
     refusal(client.get(job), 404, "NOT_FOUND", "JOB_NOT_FOUND")
 
 
@@ -192,9 +196,9 @@ def test_a_repeated_request_for_an_update_keeps_its_answer(
 ) -> None:
     asked(client, job, "started")
     asked(client, job, "update", spec={"n": 1})
-    said = asked(client, job, "updated", requestId=f"{project}-r")
+    expected = asked(client, job, "updated", requestId=f"{project}-r")
     asked(client, job, "update", spec={"n": 2})
-    assert asked(client, job, "updated", requestId=f"{project}-r") == said
+    assert asked(client, job, "updated", requestId=f"{project}-r") == expected
     # None is under way then, and this says of none what it did.
     assert asked(client, job, "updated")["job"]["spec"] == {"n": 2}
     stray = asked(client, job, "updated")["events"][0]
@@ -233,9 +237,9 @@ def test_a_request_id_of_another_request_is_refused(
 
 
 def test_a_time_it_occurred_at_is_kept_in_utc(client: httpx.Client, job: str) -> None:
-    said = asked(client, job, "started", occurredTime="2026-01-31T12:00:00.5+02:00")
-    assert said["events"][0]["occurredTime"] == "2026-01-31T10:00:00.500000Z"
-    assert said["job"]["startTime"] == "2026-01-31T10:00:00.500000Z"
+    body = asked(client, job, "started", occurredTime="2026-01-31T12:00:00.5+02:00")
+    assert body["events"][0]["occurredTime"] == "2026-01-31T10:00:00.500000Z"
+    assert body["job"]["startTime"] == "2026-01-31T10:00:00.500000Z"
 
 
 @pytest.mark.parametrize(
@@ -301,8 +305,8 @@ def test_data_of_any_depth_that_the_ledger_keeps_is_answered_too(
     deep: Any = 1
     for _ in range(253):
         deep = {"a": deep}
-    said = asked(client, job, "configChanged", spec=deep)
-    assert said["job"]["spec"] == deep
+    body = asked(client, job, "configChanged", spec=deep)
+    assert body["job"]["spec"] == deep
     assert client.get(job).json()["spec"] == deep
     assert history(client, job)[1]["data"] == {"spec": deep}
     project = job.split("/")[4]

@@ -44,8 +44,8 @@ def opened(dsn: str) -> Iterator[Server]:
 def test_requests_from_pages_of_other_sites_change_nothing(opened: Server, route: Route) -> None:
     size, path = opened.ledger.size(), route.path.format("p")
     with opened.client() as client:
-        for said in FOREIGN:
-            headers = {key: value.format(opened.port) for key, value in said.items()}
+        for body in FOREIGN:
+            headers = {key: value.format(opened.port) for key, value in body.items()}
             for content in (b"", b"{}"):
                 kind = {"content-type": "text/plain"} if content else {}
                 answer = client.request(route.method, path, content=content, headers=headers | kind)
@@ -56,8 +56,8 @@ def test_requests_from_pages_of_other_sites_change_nothing(opened: Server, route
 @pytest.mark.parametrize("path", ["/session", "/session:end"])
 def test_other_sites_cannot_sign_in_or_out(opened: Server, path: str) -> None:
     with opened.client() as client:
-        for said in FOREIGN:
-            headers = {key: value.format(opened.port) for key, value in said.items()}
+        for body in FOREIGN:
+            headers = {key: value.format(opened.port) for key, value in body.items()}
             assert client.post(path, headers=headers).status_code == 403
         own = {"origin": f"http://127.0.0.1:{opened.port}"}
         assert client.post(path, headers=own).status_code == 303
@@ -154,18 +154,18 @@ def test_curls_default_content_type_needs_a_token(dsn: str) -> None:
 
 def policy(answer: httpx.Response) -> dict[str, str]:
     """The answer's only Content-Security-Policy."""
-    (said,) = answer.headers.get_list("content-security-policy")
-    directives = (part.strip().partition(" ") for part in said.split(";"))
+    (message,) = answer.headers.get_list("content-security-policy")
+    directives = (part.strip().partition(" ") for part in message.split(";"))
     return {name: sources for name, _, sources in directives}
 
 
 def check_guarded(answer: httpx.Response) -> None:
     assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
-    said = policy(answer)
-    assert said["frame-ancestors"] == "'none'"
-    assert said["default-src"] == "'none'"
+    body = policy(answer)
+    assert body["frame-ancestors"] == "'none'"
+    assert body["default-src"] == "'none'"
     for directive in ("script-src", "style-src", "connect-src", "form-action"):
-        for source in said.get(directive, "'none'").split():
+        for source in body.get(directive, "'none'").split():
             assert source in {"'none'", "'self'"} or source.startswith("'sha256-")
 
 

@@ -120,7 +120,7 @@ def test_the_log_can_be_read_and_checked_from_its_tiles_alone(
         }
     # Full tiles never change; bundles do where events of theirs are pruned.
     assert caching.pop("tile/0/000") == "public, max-age=31536000, immutable"
-    assert all("immutable" not in said and "no-cache" in said for said in caching.values())
+    assert all("immutable" not in body and "no-cache" in body for body in caching.values())
     hashes = b"".join(leaves)
     assert b"".join(hashlib.sha256(b"\0" + entry).digest() for entry in _entries(bundles)) == hashes
     assert over == merkle.root_of(leaves[0])
@@ -182,14 +182,14 @@ def test_a_token_of_a_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path:
             with serving(ledger, dsn) as server:
                 headers = {"authorization": f"Bearer {secret}"}
                 with server.client(headers=headers) as client:
-                    said = {
+                    expected = {
                         path: client.get(f"/ledger/v1/{path}").status_code
                         for path in (
                             "projects/p/jobs/a:receipt", "projects/q/jobs/a:receipt",
                             "log/checkpoint", "log/tile/0/000.p/2", "log/tile/entries/000.p/2",
                         )
                     }  # fmt: skip
-    assert list(said.values()) == [200, 403, 200, 403, 403]
+    assert list(expected.values()) == [200, 403, 200, 403, 403]
 
 
 def test_a_changed_receipt_is_refused(
@@ -200,8 +200,8 @@ def test_a_changed_receipt_is_refused(
     [event] = server.ledger.history("projects/p/jobs/changed")
     text = str(server.ledger.receipt("projects/p/jobs/changed"))
 
-    def check(said: str) -> None:
-        receipt = Receipt.parse(said)
+    def check(expected: str) -> None:
+        receipt = Receipt.parse(expected)
         receipt.verify(keys)
         receipt.verify_event(event)  # The salt is the data's alone.
 

@@ -49,8 +49,8 @@ class Fleet:
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         answer = self.client.get(f"/ledger/v1/{path}", params=query)
         assert answer.status_code == 200, answer.text
-        said: dict[str, Any] = answer.json()
-        return said
+        body: dict[str, Any] = answer.json()
+        return body
 
 
 @pytest.fixture
@@ -74,17 +74,17 @@ def refused(client: httpx.Client, path: str, **query: Any) -> str:
 def moments(fleet: Fleet) -> list[dict[str, str]]:
     """Yields each moment of an event or a report, as parameters of a read."""
     events = [event for answer in fleet.answers for event in answer["events"]]
-    said: list[dict[str, str]] = []
+    entries: list[dict[str, str]] = []
     for event in events:
         occurred, recorded = event["occurredTime"], event["recordedTime"]
-        said += [
+        entries += [
             {"asOf": f"@{event['position']}"},
             {"asOf": occurred},
             {"asOf": occurred, "clock": "occurred"},
             {"asOf": recorded, "clock": "recorded"},
             {"asOf": f"{occurred}@{event['position']}"},
         ]
-    return said
+    return entries
 
 
 def python(moment: dict[str, str]) -> dict[str, Any]:
@@ -103,9 +103,9 @@ def test_a_job_as_of_a_version_or_a_position_is_what_was_answered_then(fleet: Fl
     for answer in fleet.answers[:-1]:
         then, last = answer["job"], answer["events"][-1]
         for moment in (f"v{then['version']}", f"@{last['position']}"):
-            said = fleet.get(then["name"], asOf=moment)
+            expected = fleet.get(then["name"], asOf=moment)
             at = {"asOf": last["recordedTime"], "clock": "recorded", "position": last["position"]}
-            assert said == then | at
+            assert expected == then | at
 
 
 def test_the_two_clocks_differ_where_reports_came_late(fleet: Fleet) -> None:
@@ -113,8 +113,8 @@ def test_the_two_clocks_differ_where_reports_came_late(fleet: Fleet) -> None:
     assert fleet.get(fleet.name("b"), **noon)["state"] == "RUNNING"
     early = fleet.get(fleet.name("c"), asOf=HOUR.format(4))
     assert (early["state"], early["output"]) == ("QUEUED", {"early": True})
-    told = fleet.answers[8]["events"][0]["recordedTime"]
-    assert fleet.get(fleet.name("c"), asOf=told, clock="recorded")["output"] is None
+    report = fleet.answers[8]["events"][0]["recordedTime"]
+    assert fleet.get(fleet.name("c"), asOf=report, clock="recorded")["output"] is None
 
 
 def test_every_read_of_the_past_is_pythons_and_names_the_moment_it_can_be_asked_again_by(
@@ -132,8 +132,8 @@ def test_every_read_of_the_past_is_pythons_and_names_the_moment_it_can_be_asked_
             job_json(job) for job in ledger.list(fleet.filter, **python(moment))
         ]
         pinned = f"@{at['position']}" if at["clock"] == "recorded" else f"{at['asOf']}@{at['position']}"  # fmt: skip
-        for said in (counted, listed):
-            assert at.items() <= said.items()
+        for body in (counted, listed):
+            assert at.items() <= body.items()
         assert fleet.get("jobs", filter=fleet.filter, asOf=pinned)["jobs"] == listed["jobs"]
         if any(job["name"] == name for job in listed["jobs"]):
             assert fleet.get(name, **moment) == job_json(ledger.get(name, **python(moment))) | at
@@ -196,9 +196,9 @@ def test_a_filter_and_a_count_look_at_any_field(fleet: Fleet) -> None:
 
 
 def test_the_moment_of_now_is_the_last_position(fleet: Fleet) -> None:
-    said = fleet.get("moment")
-    assert (said["clock"], said["position"]) == ("recorded", fleet.ledger.size())
-    ahead = refused(fleet.client, "moment", asOf=f"@{said['position'] + 1}")
+    body = fleet.get("moment")
+    assert (body["clock"], body["position"]) == ("recorded", fleet.ledger.size())
+    ahead = refused(fleet.client, "moment", asOf=f"@{body['position'] + 1}")
     assert ahead.startswith("asOf: there is no position ")
 
 

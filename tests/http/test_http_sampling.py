@@ -47,8 +47,8 @@ def test_predictions_are_sampled_counted_and_read(http: httpx.Client, name: str)
     assert (found["input"], found["why"]) == ({"txt": "b"}, "the input has no 'text'")
     assert http.get(f"{name}/spoiltPredictions").json() == {"spoiltPredictions": [found]}
     truths = [{"key": "another", "groundTruth": "cat"}, {"key": "none", "groundTruth": "cat"}]
-    told = http.post(f"{name}:recordTruths", json={"truths": truths})
-    assert told.json() == {"outcomes": ["told", "unknown"]}
+    body = http.post(f"{name}:recordTruths", json={"truths": truths})
+    assert body.json() == {"outcomes": ["told", "unknown"]}
 
 
 def test_ten_thousand_in_one_call(http: httpx.Client, name: str) -> None:

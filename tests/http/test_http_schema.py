@@ -139,9 +139,9 @@ def body_schema(message: str) -> dict[str, Any] | None:
     return None
 
 
-def knowing(said: dict[str, Any]) -> dict[str, Any]:
+def knowing(entries: dict[str, Any]) -> dict[str, Any]:
     """The document, narrowed down to what is there."""
-    known = deepcopy(said)
+    known = deepcopy(entries)
     for methods in known["paths"].values():
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):
@@ -160,18 +160,18 @@ def cases(document: str, surface: str) -> st.SearchStrategy[list[Case[Any]]]:
 
     Made once for all tests: what Schemathesis makes of an operation takes longer than a request.
     """
-    said = json.loads(document)
-    good = of_surface(knowing(said), surface, GenerationMode.POSITIVE)
-    wild = of_surface(said, surface, GenerationMode.POSITIVE)
-    wrong = of_surface(said, surface, GenerationMode.NEGATIVE)
+    body = json.loads(document)
+    good = of_surface(knowing(body), surface, GenerationMode.POSITIVE)
+    wild = of_surface(body, surface, GenerationMode.POSITIVE)
+    wrong = of_surface(body, surface, GenerationMode.NEGATIVE)
     return st.lists(st.one_of(good, good, good, wild, wrong), min_size=AT_ONCE, max_size=AT_ONCE)
 
 
 def of_surface(
-    said: dict[str, Any], surface: str, mode: GenerationMode
+    entries: dict[str, Any], surface: str, mode: GenerationMode
 ) -> st.SearchStrategy[Case[Any]]:
     begins = SURFACES[surface]
-    found = openapi.from_dict(said).get_all_operations()
+    found = openapi.from_dict(entries).get_all_operations()
     chosen = [
         operation.as_strategy(generation_mode=mode)
         for operation in (each.ok() for each in found if isinstance(each, Ok))
@@ -224,8 +224,8 @@ def _events() -> Iterable[Event]:
 @pytest.mark.parametrize("surface", SURFACES)
 def test_random_requests_are_answered_or_refused_with_a_status(lived: Server, surface: str) -> None:
     answers: Counter[int] = Counter()
-    said = document(lived)
-    documented = Documented(said)
+    expected = document(lived)
+    documented = Documented(expected)
     with lived.client() as client:
 
         @settings(
@@ -236,7 +236,7 @@ def test_random_requests_are_answered_or_refused_with_a_status(lived: Server, su
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(cases(json.dumps(said), surface))
+        @given(cases(json.dumps(expected), surface))
         def hold(some: list[Case[Any]]) -> None:
             for case in some:
                 answer = ask(client, case)
@@ -276,8 +276,8 @@ def test_random_requests_of_a_role_stay_within_its_rights(
 ) -> None:
     server, secrets = guarded
     refused = 0
-    said = document(server)
-    documented = Documented(said)
+    expected = document(server)
+    documented = Documented(expected)
     with server.client(headers={"authorization": f"Bearer {secrets[role]}"}) as client:
 
         @settings(
@@ -288,7 +288,7 @@ def test_random_requests_of_a_role_stay_within_its_rights(
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(cases(json.dumps(said), surface))
+        @given(cases(json.dumps(expected), surface))
         def hold(some: list[Case[Any]]) -> None:
             nonlocal refused
             for case in some:

@@ -77,10 +77,10 @@ def write(server: Server, project: str, jobs: int, each: int, token: str = "") -
         list(pool.map(work, range(jobs)))
 
 
-def eventually(said: Callable[[], bool], within: float = SOON) -> None:
+def eventually(expected: Callable[[], bool], within: float = SOON) -> None:
     """Waits for a condition; fails after a timeout."""
     until = time.monotonic() + within
-    while not said():
+    while not expected():
         assert time.monotonic() < until
         time.sleep(0.02)
 

@@ -66,10 +66,10 @@ def test_a_report_that_cannot_be_recorded_does_not_stop_the_program(
     assert recorder.flush(60)
     assert recorder.counts() == Counts(3, 0, 1, 0)
     assert ledger.get(TASK).version == 3
-    told = caplog.text
-    assert "'Exploded'" in told
-    assert "is not an id" in told
-    assert "projects/p/jobs/missing is refused" in told
+    message = caplog.text
+    assert "'Exploded'" in message
+    assert "is not an id" in message
+    assert "projects/p/jobs/missing is refused" in message
 
 
 def test_events_wait_while_the_ledger_is_away(

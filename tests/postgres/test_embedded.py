@@ -41,11 +41,11 @@ def test_processes_that_begin_at_once_find_one_server(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    told = {process.stdout.readline() for process in processes if process.stdout is not None}
-    said = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, said
-    assert len(told) == 1
-    assert not [errors for _, errors in said if SECRET in errors]
+    output = {process.stdout.readline() for process in processes if process.stdout is not None}
+    message = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, message
+    assert len(output) == 1
+    assert not [errors for _, errors in message if SECRET in errors]
 
 
 def test_a_server_that_did_not_start_is_started_again(

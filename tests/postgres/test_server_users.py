@@ -73,9 +73,9 @@ def test_the_server_stops_after_the_last_of_its_users_was_killed(tmp_path: Path)
         second.wait()
         wait_until_stopped(tmp_path)
     with user(tmp_path) as third:  # Earlier users do not count.
-        code, said, _ = command_line(tmp_path, "status", "--json")
+        code, body, _ = command_line(tmp_path, "status", "--json")
         assert code == 0
-        assert [each["pid"] for each in json.loads(said)["users"]] == [third.pid]
+        assert [each["pid"] for each in json.loads(body)["users"]] == [third.pid]
         third.communicate()
         wait_until_stopped(tmp_path)
 
@@ -94,29 +94,29 @@ def _states_of_children(pid: int) -> bytes:
 
 
 def test_status_and_stop_neither_start_it_nor_take_it_from_its_users(tmp_path: Path) -> None:
-    code, said, _ = command_line(tmp_path, "status")
-    assert (code, said.split(";")[0]) == (1, "not running")
+    code, message, _ = command_line(tmp_path, "status")
+    assert (code, message.split(";")[0]) == (1, "not running")
     assert command_line(tmp_path, "stop") == (0, "it was not running\n", "")
     assert not data_folder(tmp_path).exists()
     with user(tmp_path) as process:
-        code, said, _ = command_line(tmp_path, "status")
+        code, message, _ = command_line(tmp_path, "status")
         assert code == 0
-        assert f"used by {process.pid} " in said
+        assert f"used by {process.pid} " in message
         with pytest.raises(ServerInUseError, match=f"processes: {process.pid}; .* --force"):
             stop_running(tmp_path)
-        code, said, error = command_line(tmp_path, "stop")
+        code, message, error = command_line(tmp_path, "stop")
         assert code != 0
         assert str(process.pid) in error
-        code, said, _ = command_line(tmp_path, "stop", "--force")
-        assert (code, said.split()[0]) == (0, "stopped")
+        code, message, _ = command_line(tmp_path, "stop", "--force")
+        assert (code, message.split()[0]) == (0, "stopped")
     assert find_running(tmp_path) is None
 
 
 def test_commands_of_the_embedded_server_refuse_another_one(tmp_path: Path) -> None:
     for command in ("status", "stop"):
-        code, said, error = command_line(tmp_path, "--dsn", "host=x", command)
+        code, expected, error = command_line(tmp_path, "--dsn", "host=x", command)
         assert code != 0
-        assert not said
+        assert not expected
         assert "does not start or stop" in error
 
 

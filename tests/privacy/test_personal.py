@@ -303,8 +303,8 @@ def test_old_data_that_resembles_a_personal_value_is_shown_unchanged(ledger: Led
 def test_the_command_line_shows_values(cli: Cli) -> None:
     part = json.dumps({"who": of("Alice")})
     cli("record", "a", "Created", "--data", json.dumps({"spec": {"who": of("Alice")}}))
-    said = cli.json("record", "a", "Started", "--data", part, "--json")
-    assert said["events"][0]["data"] == said["job"]["spec"] == {"who": "Alice"}
+    body = cli.json("record", "a", "Started", "--data", part, "--json")
+    assert body["events"][0]["data"] == body["job"]["spec"] == {"who": "Alice"}
     for asked in (
         ("show", "a"), ("show", "a", "--json"), ("show", "a", "--as-of", "v1"), ("history", "a"),
         ("history", "a", "--json"), ("events",), ("list", "--format", "jsonl"), ("list", "--json"),

@@ -63,11 +63,11 @@ def test_a_job_within_a_job_names_its_parent(ledger: Ledger, cli: Cli) -> None:
     assert (inner.parents, inner.root) == (["projects/p/jobs/step-2"], NIGHT)
     assert ledger.get("projects/p/jobs/step-3").parents == []
 
-    told = [(depth, job.name.rpartition("/")[2]) for depth, job in ledger.tree(NIGHT).walk()]
-    assert told == [(0, "night"), (1, "step-1"), (1, "step-2"), (2, "inner")]
+    expected = [(depth, job.name.rpartition("/")[2]) for depth, job in ledger.tree(NIGHT).walk()]
+    assert expected == [(0, "night"), (1, "step-1"), (1, "step-2"), (2, "inner")]
     before = ledger.history("projects/p/jobs/step-2")[0].position - 1
-    told = [(depth, job.name) for depth, job in ledger.tree(NIGHT, f"@{before}").walk()]
-    assert told == [(0, NIGHT), (1, first.name)]
+    expected = [(depth, job.name) for depth, job in ledger.tree(NIGHT, f"@{before}").walk()]
+    assert expected == [(0, NIGHT), (1, first.name)]
 
     lines = cli("tree", "night").splitlines()
     assert lines[-4:] == [

@@ -182,16 +182,16 @@ def test_a_program_ends_and_its_acknowledged_writes_are_stored(
     if "interrupted" in ending:
         first = "".join([process.stdout.readline() for _ in range(40)])
         process.send_signal(signal.SIGINT)
-    said, complaints = process.communicate(timeout=60)
-    told = {int(line) for line in (first + said).split()}
-    assert len(told) >= 5
+    message, complaints = process.communicate(timeout=60)
+    output = {int(line) for line in (first + message).split()}
+    assert len(output) >= 5
     with Ledger.open(dsn, ledger_name) as ledger:
         stored = Counter(event.name for event in ledger.events(follow=False))
         with ledger.connection() as connection:
             assert verify(connection).findings == []
         # And others go on.
         assert ledger.create("projects/p/jobs/next").version == 1
-    assert {f"projects/p/jobs/j{n}" for n in told} <= stored.keys()
+    assert {f"projects/p/jobs/j{n}" for n in output} <= stored.keys()
     assert set(stored.values()) == {1}
     if "interrupted" in ending:
         assert complaints.splitlines()[-1] == "KeyboardInterrupt"

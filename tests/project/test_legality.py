@@ -30,7 +30,7 @@ from jobledger.infra.analytics.statistics import ENDINGS as COUNTED_ENDINGS
 from jobledger.infra.evaluation.runs.scheduler import _MAY_EXECUTE, READ_EVALUATING
 
 from tests.checkout import ROOT
-from tests.evaluation_jobs import make_job, spec_of, told
+from tests.evaluation_jobs import make_job, predictions_of, spec_of
 
 EXPLAINED: Final = {
     "infra/sources/kubernetes/histories.py": "conditions of Kubernetes' Jobs, and the ledger's jobs that a cluster may have deleted meanwhile",
@@ -205,7 +205,7 @@ def test_evaluation_jobs_are_sampled_and_looked_at_in_the_domains_states(ledger:
         if (name,) in rows:
             looked_at.add(state)
         try:
-            ledger.record_predictions(name, told("a"))
+            ledger.record_predictions(name, predictions_of("a"))
         except NotSamplingError:
             continue
         sampled.add(state)

@@ -165,11 +165,11 @@ def test_ten_thousand_histories_fold_to_the_recorded_digest() -> None:
         job = evolve(job, Event(job.name, 1, Created(labels={"n": str(number % 7)}), BEGIN))
         for step in range(random.randrange(12)):
             type_ = random.choice(sorted(t for t in types if allowed(t, job.stage)))
-            said = {"reason": f"r{step}"} if "reason" in EVENT_TYPES[type_].model_fields else {}
+            expected = {"reason": f"r{step}"} if "reason" in EVENT_TYPES[type_].model_fields else {}
             if type_ == "Contradicted":
-                said = {"report": "Started", "state": "X"}
+                expected = {"report": "Started", "state": "X"}
             at = BEGIN + timedelta(seconds=random.randrange(10_000))
-            job = evolve(job, Event(job.name, job.version + 1, parse_data(type_, said), at))
-        told = job.model_dump(exclude={"effective_time", "run_ids", "lineage"})
-        digest.update(repr(sorted(told.items())).encode())
+            job = evolve(job, Event(job.name, job.version + 1, parse_data(type_, expected), at))
+        body = job.model_dump(exclude={"effective_time", "run_ids", "lineage"})
+        digest.update(repr(sorted(body.items())).encode())
     assert digest.hexdigest() == "5bf40bdb32751de9f52d5734f3d5d987b7c39dd3dba1e9e123215f2f91e0644d"

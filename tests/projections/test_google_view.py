@@ -156,13 +156,13 @@ def test_the_view_knows_the_fields_of_an_output(ledger: Ledger, input_: str, out
     """Each field of the message that is reported beside the output is put into it."""
     values = {"int64": "1", "double": 0.5, "string": "s", "bool": True, "map<string>": {"a": "b"}}
     known = API.fields(API.fields("Job")[output])
-    told = {
+    report = {
         field: values.get(type_, {} if type_[0].isupper() else []) for field, type_ in known.items()
     }
     ledger.create("projects/p/jobs/a", spec={input_: {"region": "r"}})
-    ledger.succeeded("projects/p/jobs/a", {**told, "unknown": 1})
+    ledger.succeeded("projects/p/jobs/a", {**report, "unknown": 1})
     [row] = shown_by_view(ledger).values()
-    assert row[output] == told
+    assert row[output] == report
 
 
 def test_personal_values_are_objects_that_the_ledger_decrypts(dsn: str, ledger: Ledger) -> None:

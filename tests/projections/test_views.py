@@ -66,17 +66,17 @@ def test_a_view_has_just_these_columns(sql: Sql, view: str) -> None:
 
 
 def test_each_view_and_function_for_readers_says_what_it_shows(sql: Sql) -> None:
-    said = sql(
+    message = sql(
         "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
         " WHERE relkind = 'v' AND relnamespace = '$'::regnamespace"
     )
-    assert {name for name, _ in said} == {
+    assert {name for name, _ in message} == {
         "google_ml_jobs",
         "history",
         "job_events",
         "job_intervals",
     }
-    assert all(comment and comment.endswith(".") for _, comment in said)
+    assert all(comment and comment.endswith(".") for _, comment in message)
     for given in ("timestamptz", "text", "timestamp", "date"):
         [[comment]] = sql(
             f"SELECT obj_description('$.jobs_as_of({given})'::regprocedure, 'pg_proc')"
@@ -142,11 +142,11 @@ def test_each_state_has_one_of_ml_v1(ledger: Ledger, sql: Sql) -> None:
         for state in JobState:
             name = f"projects/p/jobs/j{state}"
             connection.execute("UPDATE jobs SET state = %s WHERE name = %s", (state.name, name))
-    told = {
+    body = {
         int(job[1:]): state for job, state in sql('SELECT "jobId", state FROM $.google_ml_jobs')
     }
-    assert set(told.values()) == known
-    assert {JobState(n).name for n, state in told.items() if JobState(n).name != state} == {
+    assert set(body.values()) == known
+    assert {JobState(n).name for n, state in body.items() if JobState(n).name != state} == {
         "PENDING", "PAUSED", "UPDATING", "PARTIALLY_SUCCEEDED", "EXPIRED",
     }  # fmt: skip
 
@@ -189,13 +189,13 @@ def test_jobs_as_of_are_those_that_the_ledger_lists_as_of_then(
 def test_job_intervals_are_those_of_the_projection(ledger: Ledger, sql: Sql) -> None:
     busy(ledger)
     ledger.moment("now", "occurred")
-    told = sql(
+    expected = sql(
         "SELECT * FROM (SELECT e.name, e.version, $.state_name(i.state) AS state, i.position, lead(i.position) OVER job,"
         " i.occurred_from, lead(i.occurred_from) OVER job, e.recorded_time, lead(e.recorded_time) OVER job"
         " FROM $.intervals AS i JOIN $.events AS e USING (position)"
         " WINDOW job AS (PARTITION BY e.name ORDER BY e.version)) AS i WHERE state <> 'DELETED' ORDER BY position"
     )
-    assert sql("SELECT * FROM $.job_intervals ORDER BY from_position") == told
+    assert sql("SELECT * FROM $.job_intervals ORDER BY from_position") == expected
     of_one = sql("SELECT state, occurred_from, occurred_to FROM $.job_intervals WHERE name = 'projects/p/jobs/late'"
                  " ORDER BY occurred_from")  # fmt: skip
     assert [state for state, _, _ in of_one] == ["QUEUED", "RUNNING", "FAILED"]
@@ -254,9 +254,9 @@ def test_a_moment_means_the_same_in_every_session(sql: Sql, ledger: Ledger, zone
         assert read == wanted
         assert sql(f"SELECT name FROM $.jobs_as_of('{text}')") == [("projects/p/jobs/a",)]
     assert sql("SELECT name FROM $.jobs_as_of('2026-06-01 09:59Z')") == []
-    for said in UNZONED:
+    for expected in UNZONED:
         with pytest.raises(errors.InvalidParameterValue, match="names no time zone"):
-            sql(f"SELECT name FROM $.jobs_as_of({said})")
+            sql(f"SELECT name FROM $.jobs_as_of({expected})")
     naive = AT.replace(tzinfo=None)
     with pytest.raises(errors.InvalidParameterValue, match="names no time zone"):
         select = f"SELECT name FROM {sql.schema}.jobs_as_of(%s)".encode()

@@ -15,7 +15,7 @@ from jobledger.infra.upkeep.definitions import Installed, install_definitions
 from jobledger.infra.upkeep.findings import Finding
 from psycopg.sql import SQL, Identifier
 
-from tests.evaluation_jobs import Clock, spec_of, told
+from tests.evaluation_jobs import Clock, predictions_of, spec_of
 from tests.ledgers import odd_jobs
 
 SPEC_SET = "projects/p/annotationSpecSets/1"
@@ -85,7 +85,7 @@ def make_rich(ledger: Ledger) -> Rich:
     ledger.create("projects/p/jobs/erased", spec={"who": personal("Bob", "user:bob")})
     clock = Clock()
     ledger.create(EVALUATION_JOB, spec=spec_of(spec_set=SPEC_SET), occurred_time=clock())
-    ledger.record_predictions(EVALUATION_JOB, told("abcd", truth="dog"))
+    ledger.record_predictions(EVALUATION_JOB, predictions_of("abcd", truth="dog"))
     Scheduler(ledger, clock=clock).do_due()
     clock.forward(hours=25)
     Scheduler(ledger, clock=clock).do_due()

@@ -65,12 +65,12 @@ class Victim(NamedTuple):
     """The folder of checkpoints that were handed out."""
     installed: Installed
 
-    def attack(self, *statements: str, **said: Any) -> None:
+    def attack(self, *statements: str, **expected: Any) -> None:
         """As a superuser with triggers off, in one transaction."""
         with self.ledger.connection() as connection, connection.transaction():
             connection.execute("SET LOCAL session_replication_role = replica")
             for statement in statements:
-                connection.execute(statement.encode(), said)
+                connection.execute(statement.encode(), expected)
 
     def audit(self, *checkpoints: Path) -> Audit:
         with self.ledger.connection() as connection:
@@ -95,9 +95,9 @@ class Victim(NamedTuple):
     def origin(self) -> str:
         return str(self.one("SELECT origin FROM log"))
 
-    def one(self, statement: str, **said: Any) -> Any:
+    def one(self, statement: str, **expected: Any) -> Any:
         with self.ledger.connection() as connection:
-            row = connection.execute(statement.encode(), said).fetchone()
+            row = connection.execute(statement.encode(), expected).fetchone()
         assert row is not None
         return row[0]
 

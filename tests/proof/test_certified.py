@@ -62,7 +62,7 @@ def test_a_certified_report_equals_the_plain_one(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "body"),
     [
         ("rows", "differs from the"),
         ("asked", "differs from the"),
@@ -72,7 +72,7 @@ def test_a_certified_report_equals_the_plain_one(
     ],
 )
 def test_a_changed_report_is_refused(
-    desk: Desk, change: str, said: str, capsys: pytest.CaptureFixture[str]
+    desk: Desk, change: str, body: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = desk.folder / "report.json"
     desk.run("report", "throughput", "--certify", str(file))
@@ -91,7 +91,7 @@ def test_a_changed_report_is_refused(
     file.write_text(text if change != "cut" else text[:-30])
     capsys.readouterr()
     assert desk.run("verify-report", str(file)) == 1
-    assert said in capsys.readouterr().err
+    assert body in capsys.readouterr().err
 
 
 def test_a_report_on_events_changed_since_is_refused(

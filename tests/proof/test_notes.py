@@ -59,10 +59,10 @@ def refused(act: Callable[[], object], what: str) -> ProofError:
 
 
 def assert_is_a_sentence(error: ProofError) -> None:
-    said = str(error)
-    assert "\n" not in said
-    assert len(said) < 300
-    assert said.isprintable()
+    message = str(error)
+    assert "\n" not in message
+    assert len(message) < 300
+    assert message.isprintable()
 
 
 def opened(note: str | bytes, *keys: SigningKey) -> Checkpoint:

@@ -43,11 +43,11 @@ def signed(*keys: SigningKey) -> Note:
 def refused(text: str, line: int) -> str:
     with pytest.raises(ProofError) as caught:
         Policy.parse(text)
-    said = str(caught.value)
-    assert said.startswith(f"policy: line {line}: ")
-    assert said.isprintable()
-    assert len(said) < 300
-    return said
+    entries = str(caught.value)
+    assert entries.startswith(f"policy: line {line}: ")
+    assert entries.isprintable()
+    assert len(entries) < 300
+    return entries
 
 
 def test_the_quorum_of_the_specifications_example() -> None:

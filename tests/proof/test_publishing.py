@@ -66,13 +66,13 @@ class Web:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 asked = Asked(self.command, self.path, self.headers["Content-Type"], body)
                 outer.asked.append(asked)
-                status, said = answer(asked)
+                status, entries = answer(asked)
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(said)))
+                self.send_header("Content-Length", str(len(entries)))
                 if status == 302:
                     self.send_header("Location", outer.url + "/elsewhere")
                 self.end_headers()
-                self.wfile.write(said)
+                self.wfile.write(entries)
 
             do_POST = do_GET = do_PUT
 
@@ -135,13 +135,13 @@ def test_a_checkpoint_goes_to_a_folder_a_web_address_and_a_program(
         "'\\n'.join([e['JOBLEDGER_ORIGIN'], e['JOBLEDGER_SIZE'], e['OTHER'],"
         " str('JOBLEDGER_SIGNING_KEY' in e), sys.stdin.buffer.read().decode('utf-8')]))"
     )
-    told = tmp_path / "told by it"
+    expected = tmp_path / "told by it"
     folder = tmp_path / "new" / "folder"
     with web() as server:
-        publish(NOTE, [str(folder), f"{server.url}/checkpoint", program(source, str(told))])
+        publish(NOTE, [str(folder), f"{server.url}/checkpoint", program(source, str(expected))])
     assert (folder / "checkpoint").read_text("utf-8") == NOTE
     assert server.asked == [Asked("PUT", "/checkpoint", "text/plain; charset=utf-8", NOTE.encode())]
-    assert told.read_text("utf-8") == f"example.com/log\n7\nseen\nFalse\n{NOTE}"
+    assert expected.read_text("utf-8") == f"example.com/log\n7\nseen\nFalse\n{NOTE}"
 
 
 def test_the_file_is_replaced_whole_and_everybody_can_read_it(tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_a_failing_destination_is_logged_and_the_others_are_served(
     assert [asked.path for asked in server.asked if asked.path == "/elsewhere"] == []
     assert (tmp_path / "works" / "checkpoint").read_text("utf-8") == NOTE
     for place, why in failing.items():
-        said = [text for text in caplog.messages if text.startswith(f"not published to {place}: ")]
-        assert len(said) == 1, caplog.messages
-        assert why in said[0]
-        assert "\n" not in said[0]
+        body = [text for text in caplog.messages if text.startswith(f"not published to {place}: ")]
+        assert len(body) == 1, caplog.messages
+        assert why in body[0]
+        assert "\n" not in body[0]
     assert len(caplog.messages) == len(failing)
 
 
@@ -254,8 +254,8 @@ def test_a_proof_for_a_witness_starts_at_its_last_known_size(tmp_path: Path) -> 
 
 def said_by(caplog: pytest.LogCaptureFixture, key: SigningKey) -> str:
     name = f"witness {key.verifier.name}"
-    [said] = [text for text in caplog.messages if text.startswith(name)]
-    return said
+    [expected] = [text for text in caplog.messages if text.startswith(name)]
+    return expected
 
 
 def test_witnesses_that_fail_are_logged_and_the_others_cosign(
@@ -281,10 +281,10 @@ STRANGER: Final = SigningKey.generate(KEYS[0].verifier.name, COSIGNATURE)
 LIES: Final[dict[str, tuple[int, bytes, str]]] = {
     "nothing": (200, b"", "is not a signature"),
     "no text": (200, b"\xff\n", "is not a signature"),
-    "another's": (200, cosigned_by(STRANGER, EIGHT), "without a cosignature of its key"),
+    "another's": (200, cosigned_by(STRANGER, EIGHT), "without a cosignature"),
     "of another note": (200, cosigned_by(KEYS[0], LOG.note(7)), "is not valid"),
-    "without a time": (200, cosigned_by(KEYS[0], EIGHT, 0), "without a cosignature of its key"),
-    "of no time": (200, cosigned_by(KEYS[0], EIGHT, 2**63), "without a cosignature of its key"),
+    "without a time": (200, cosigned_by(KEYS[0], EIGHT, 0), "without a cosignature"),
+    "of no time": (200, cosigned_by(KEYS[0], EIGHT, 2**63), "without a cosignature"),
     "too much": (200, b"x" * (MAX_ANSWER + 1), "longer than"),
     "a redirect": (302, cosigned_by(KEYS[0], EIGHT), "refused with 302"),
     "no size": (409, b"many\n", "is not a whole number"),
@@ -471,8 +471,8 @@ def _key_of(home: Path, origin: str) -> SigningKey:
     return (find_keys(settings, origin) or [create_key(settings, origin)])[0]
 
 
-def _eventually(said: Callable[[], bool]) -> None:
+def _eventually(expected: Callable[[], bool]) -> None:
     until = time.monotonic() + 10
-    while not said():
+    while not expected():
         assert time.monotonic() < until
         time.sleep(0.01)

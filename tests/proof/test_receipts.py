@@ -67,10 +67,10 @@ def test_a_receipt_is_checked_without_any_database(handed: Handed) -> None:
         text=True,
         check=True,
     )
-    said = json.loads(done.stdout)
+    body = json.loads(done.stdout)
     event = handed.desk.ledger.history(NAME)[-1]
-    assert (said["name"], said["version"], said["type"]) == (NAME, 2, "Started")
-    assert (said["position"], said["data"], said["ok"]) == (event.position, True, True)
+    assert (body["name"], body["version"], body["type"]) == (NAME, 2, "Started")
+    assert (body["position"], body["data"], body["ok"]) == (event.position, True, True)
 
 
 def test_each_event_has_a_receipt_of_its_own(handed: Handed) -> None:
@@ -81,12 +81,14 @@ def test_each_event_has_a_receipt_of_its_own(handed: Handed) -> None:
     assert handed.verify(key=verifier(handed.desk)) == 0  # As text, too.
 
 
-@pytest.mark.parametrize(("version", "said"), [("3", "there is no 3"), ("9999999999", "version")])
+@pytest.mark.parametrize(
+    ("version", "message"), [("3", "there is no 3"), ("9999999999", "version")]
+)
 def test_a_receipt_of_a_missing_version_is_refused(
-    handed: Handed, version: str, said: str, capsys: pytest.CaptureFixture[str]
+    handed: Handed, version: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert handed.desk.run("receipt", NAME, "--version", version) != 0
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert handed.desk.run("receipt", "projects/p/jobs/none") == 3
 
 
@@ -269,10 +271,10 @@ def test_it_says_which_versions_it_covers(
 ) -> None:
     desk = handed.desk
     assert handed.verify("--job", str(handed.history)) == 0
-    said = capsys.readouterr().out
-    assert f"{handed.history}: version 2 has the recorded data" in said
-    assert f"{handed.history}: the state RUNNING was set by version 2" in said
-    assert "not covered by this receipt: version 1, and the file's first line" in said
+    body = capsys.readouterr().out
+    assert f"{handed.history}: version 2 has the recorded data" in body
+    assert f"{handed.history}: the state RUNNING was set by version 2" in body
+    assert "not covered by this receipt: version 1, and the file's first line" in body
     desk.ledger.change_labels(NAME, {"team": "b"})
     receipt = desk.folder / "labels"
     assert desk.run("receipt", NAME, "--to", str(receipt)) == 0

@@ -223,8 +223,8 @@ def test_the_command_says_what_is_lost_and_goes_on(
     assert f"positions {KEPT + 1} to {LOST} may be lost" in capsys.readouterr().out
     assert loss.ledger.size() == KEPT
     assert run("log", "resume", "--accept-loss", "--actor", "ann", "--json") == 0
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (said["epoch"], said["first"], said["last"]) == (2, KEPT + 1, LOST)
+    body: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (body["epoch"], body["first"], body["last"]) == (2, KEPT + 1, LOST)
     assert run("verify", "--proof", "--checkpoint", str(loss.checkpoint)) == 0
     out = capsys.readouterr().out
     assert f"by ann: positions {KEPT + 1} to {LOST} were lost" in out

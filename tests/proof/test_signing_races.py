@@ -133,7 +133,7 @@ def test_concurrent_processes_keep_one_history(quiet: Ledger) -> None:
         )
         for _ in range(2)
     ]
-    said = []
+    message = []
     for process in processes:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -145,13 +145,13 @@ def test_concurrent_processes_keep_one_history(quiet: Ledger) -> None:
             process.stdin.write("seal\n")
             process.stdin.flush()
     for process in processes:
-        said += process.communicate(timeout=60)[0].splitlines()
+        message += process.communicate(timeout=60)[0].splitlines()
         assert process.returncode == 0
     sign(quiet)
     assert_signed(quiet, key.verifier)
-    assert len(said) == 16
+    assert len(message) == 16
     assert_one_history(
-        quiet, [Note.parse(ast.literal_eval(line)) for line in said if line != "none"]
+        quiet, [Note.parse(ast.literal_eval(line)) for line in message if line != "none"]
     )
 
 

@@ -71,9 +71,9 @@ class Running:
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process
         self._log = log
-        said = self._await_listening()
-        self.url: str = said["url"]
-        self.key = VerifierKey.parse(said["key"])
+        body = self._await_listening()
+        self.url: str = body["url"]
+        self.key = VerifierKey.parse(body["key"])
         self.client = new_client(self.url, timeout=TIMEOUT_SECONDS)
 
     @property
@@ -112,13 +112,13 @@ def running(
     keys.write_text("# logs\n" + "".join(f"{log.key.verifier}\n" for log in logs[1:]))
     files = ["--key", str(folder / "key"), "--state", str(folder / "state.json")]
     trusted = ["--log", str(logs[0].key.verifier), "--log", str(keys)]
-    said = folder / f"log-{time.monotonic_ns()}"
-    with said.open("wb") as stderr:
+    message = folder / f"log-{time.monotonic_ns()}"
+    with message.open("wb") as stderr:
         process = subprocess.Popen(
             [*COMMAND, *files, *trusted, "--port", "0", *options], stderr=stderr
         )
     try:
-        witness = Running(process, said)
+        witness = Running(process, message)
         try:
             yield witness
         finally:
@@ -331,14 +331,14 @@ def test_two_processes_and_many_logs_at_once_never_cosign_two_ways_or_backwards(
     with running(tmp_path, log) as one, running(tmp_path, log) as two:
 
         def grow(seed: int) -> list[tuple[int, int]]:
-            random, told, done = Random(seed), 0, []
+            random, expected, done = Random(seed), 0, []
             for witness in (one, two) * 6:
-                size = told + random.randrange(1, 4)
-                answer = witness.add(log.grown(told, size))
+                size = expected + random.randrange(1, 4)
+                answer = witness.add(log.grown(expected, size))
                 assert answer.status_code in {200, 409}
                 if answer.status_code == 200:
-                    done.append((told, size))
-                told = size if answer.status_code == 200 else int(answer.text)
+                    done.append((expected, size))
+                expected = size if answer.status_code == 200 else int(answer.text)
             return done
 
         with ThreadPoolExecutor(8) as pool:
@@ -455,10 +455,10 @@ def test_an_invalid_key_of_a_witness_is_refused(tmp_path: Path) -> None:
 
 def test_the_public_key_alone_is_printed_where_it_is_asked_for(tmp_path: Path) -> None:
     key, _ = files(tmp_path)
-    said = subprocess.run(
+    message = subprocess.run(
         [*COMMAND, "--key", str(key), "--print-key"], capture_output=True, text=True
     )
-    assert (said.returncode, said.stdout, said.stderr) == (0, f"{WITNESS.verifier}\n", "")
+    assert (message.returncode, message.stdout, message.stderr) == (0, f"{WITNESS.verifier}\n", "")
 
 
 def test_a_witness_names_its_missing_options(tmp_path: Path) -> None:

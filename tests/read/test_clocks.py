@@ -83,15 +83,15 @@ def deliveries(draw: st.DrawFn) -> list[Told]:
         at = minute(1 + 2 * number + draw(st.sampled_from(skews)))
         life.append(Told(said(type_, number), max(at, BEGIN - timedelta(minutes=1))))
     order = draw(st.permutations(range(len(life)))) if draw(st.booleans()) else range(len(life))
-    told = [life[n] for n in order]
-    twice = draw(st.lists(st.sampled_from(told), max_size=2))
-    return [*told, *twice]
+    expected = [life[n] for n in order]
+    twice = draw(st.lists(st.sampled_from(expected), max_size=2))
+    return [*expected, *twice]
 
 
-def judged(job: Job, past: list[Event], told: Told) -> list[Event]:
+def judged(job: Job, past: list[Event], expected: Told) -> list[Event]:
     """What is recorded of a report on a job with that past."""
-    facts = judge(told.data, job, at=told.at, past=past)
-    return [Event(job.name, job.version + n, fact, told.at) for n, fact in enumerate(facts, 1)]
+    facts = judge(expected.data, job, at=expected.at, past=past)
+    return [Event(job.name, job.version + n, fact, expected.at) for n, fact in enumerate(facts, 1)]
 
 
 def may_follow(event: Event, stage: Stage) -> bool:
@@ -106,9 +106,9 @@ def may_follow(event: Event, stage: Stage) -> bool:
 def test_each_fold_of_a_job_is_the_same_and_its_life_is_possible(delivered: list[Told]) -> None:
     past = [Event(NAME, 1, parse_data("Created", {}), BEGIN)]
     job = fold(Job(name=NAME), past)
-    for told in delivered:
+    for expected in delivered:
         before = job
-        for event in judged(job, past, told):
+        for event in judged(job, past, expected):
             job = recorded(job, event, past)
             past.append(event)
             assert fold(Job(name=NAME), past) == job == project_job(None, past)
@@ -130,10 +130,10 @@ def test_what_was_allowed_in_the_order_it_was_recorded_keeps_its_order(
 ) -> None:
     past = [Event(NAME, 1, parse_data("Created", {}), BEGIN)]
     job = fold(Job(name=NAME), past)
-    for told in delivered:
-        was_allowed = allowed(type(told.data).__name__, job.stage)
-        entered = leads_to(type(told.data).__name__)
-        for event in judged(job, past, told):
+    for expected in delivered:
+        was_allowed = allowed(type(expected.data).__name__, job.stage)
+        entered = leads_to(type(expected.data).__name__)
+        for event in judged(job, past, expected):
             job = recorded(job, event, past)
             past.append(event)
         if was_allowed and isinstance(entered, JobState):
@@ -162,11 +162,13 @@ def test_both_clocks_agree_with_the_events_at_every_moment(
         answers = [answer(ledger)]
         while queues:
             name = random.choice(sorted(queues))
-            told = queues[name].pop(0)
+            expected = queues[name].pop(0)
             if random.random() < 0.2:
-                ledger.report_many([ReportedEvent(name, told.data, {"occurred_time": told.at})])
+                ledger.report_many(
+                    [ReportedEvent(name, expected.data, {"occurred_time": expected.at})]
+                )
             else:
-                ledger.report(name, told.data, occurred_time=told.at)
+                ledger.report(name, expected.data, occurred_time=expected.at)
             answers.append(answer(ledger))
             if random.random() < 0.3:
                 ledger.count(as_of="now")  # Intervals follow up to here.
@@ -253,10 +255,10 @@ def test_a_fast_clock_does_not_hide_the_state_of_a_job(ledger: Ledger) -> None:
     for clock in Clock:
         assert ledger.get(NAME, clock=clock) == ledger.get(NAME) == ended
         assert ledger.count(clock=clock).counts == {"SUCCEEDED": 1}
-    told = why(ledger.reader, NAME, ledger.moment(None))
-    assert "its reporter's clock runs ahead" in told.reasons[1].sentence
-    assert told.clocks[0].flag == "runs ahead"
-    assert "the clock of w runs 1 h 59 min ahead" in told.conclusion
+    message = why(ledger.reader, NAME, ledger.moment(None))
+    assert "its reporter's clock runs ahead" in message.reasons[1].sentence
+    assert message.clocks[0].flag == "runs ahead"
+    assert "the clock of w runs 1 h 59 min ahead" in message.conclusion
 
 
 def test_nothing_exists_before_it_is_created(ledger: Ledger) -> None:
@@ -288,9 +290,10 @@ def test_late_reports_are_placed_at_their_valid_time(ledger: Ledger) -> None:
     assert (then.state, then.output, then.labels) == (JobState.RUNNING, {"n": 1}, {})
     assert ledger.get(NAME, as_of=at(16)).labels == {"a": "b"}
     assert [e.state.name for e in ledger.history(NAME) if e.state] == ["QUEUED", *["SUCCEEDED"] * 5]
-    told = why(ledger.reader, NAME, ledger.moment(None))
+    message = why(ledger.reader, NAME, ledger.moment(None))
     assert (
-        "it came late, and was put where it happened, after version 1" in told.reasons[2].sentence
+        "it came late, and was put where it happened, after version 1"
+        in message.reasons[2].sentence
     )
 
 

@@ -133,8 +133,8 @@ def test_numbers_in_a_ledger(ledger: Ledger) -> None:
         id_ = "null" if value is None else f"{type(value).__name__}_{value}"
         ledger.create(f"projects/p/jobs/{id_}", {"n": str(value).lower()}, {"n": value})
 
-    def found(filter_: str, **said: Any) -> list[str]:
-        return [job.name[16:] for job in ledger.list(filter_, **said)]
+    def found(filter_: str, **expected: Any) -> list[str]:
+        return [job.name[16:] for job in ledger.list(filter_, **expected)]
 
     for moment in (None, ledger.moment(), ledger.moment("now")):
         assert sorted(found("spec.n > 9", as_of=moment)) == [

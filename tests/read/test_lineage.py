@@ -115,10 +115,12 @@ def test_events_of_earlier_schemas_say_nothing_of_it() -> None:
     assert first.json_object() == {"ofSchema1": {"root": 1, "runId": "a"}}
 
 
-@pytest.mark.parametrize("said", [{"parents": "night"}, {"parents": [1]}, {"root": {"a": 1}}])
-def test_invalid_parents_in_a_report_are_repaired(ledger: Ledger, said: dict[str, object]) -> None:
+@pytest.mark.parametrize("report", [{"parents": "night"}, {"parents": [1]}, {"root": {"a": 1}}])
+def test_invalid_parents_in_a_report_are_repaired(
+    ledger: Ledger, report: dict[str, object]
+) -> None:
     ledger.create(STEP)
-    ledger.report_many([ReportedEvent(STEP, parse_report("Started", said))])
+    ledger.report_many([ReportedEvent(STEP, parse_report("Started", report))])
     last = ledger.history(STEP)[-1]
     assert last.type == "Started"
     assert last.json["@mended"]

@@ -292,9 +292,9 @@ def test_the_command_line_prints_the_moment_of_an_answer(ledger: Ledger, cli: Cl
         "asOf": "2026-06-01T13:30:00.000000Z", "clock": "occurred", "position": 4,
         "counts": {"QUEUED": 1, "RUNNING": 1},
     }  # fmt: skip
-    _, listed, said = run("list", "--as-of", noon, "--json")
+    _, listed, body = run("list", "--as-of", noon, "--json")
     assert [job["name"][-2:] for job in json.loads(listed)] == ["c1", "c0"]
-    assert f"--as-of {noon}@4" in said.replace(".000000", "")
+    assert f"--as-of {noon}@4" in body.replace(".000000", "")
     shown = json.loads(run("show", "projects/p/jobs/c0", "--as-of", "v1", "--json")[1])
     assert (shown["state"], shown["clock"], shown["position"]) == ("QUEUED", "recorded", 1)
     page = json.loads(run("list", "--page-size", "2", "--json")[1])
@@ -302,9 +302,9 @@ def test_the_command_line_prints_the_moment_of_an_answer(ledger: Ledger, cli: Cl
     following = run("list", "--page-size", "2", "--json", "--page-token", page["nextPageToken"])
     assert [job["name"][-2:] for job in json.loads(following[1])["jobs"]] == ["c0"]
     for wrong in ("v9", "@99", "2999-01-01", "01/02/2026", "soon"):
-        code, out, said = run("show", "projects/p/jobs/c0", "--as-of", wrong)
-        assert (code, out, said.count("\n")) == (2, "", 1)
-        assert said.startswith("jobledger: as_of: ")
+        code, out, body = run("show", "projects/p/jobs/c0", "--as-of", wrong)
+        assert (code, out, body.count("\n")) == (2, "", 1)
+        assert body.startswith("jobledger: as_of: ")
 
 
 def test_states_at_a_pinned_time_are_counted_anew_only_if_something_was_reported_of_it(

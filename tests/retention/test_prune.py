@@ -103,12 +103,12 @@ def test_ended_jobs_are_pruned_and_the_others_unchanged(busy: Ledger, tmp_path: 
     with busy.connection() as connection:
         assert Tree().root(connection, size) == root
     [record] = [event for event in busy.events(follow=False) if event.type == "Pruned"]
-    said = json.loads(record.stored)
+    body = json.loads(record.stored)
     with busy.connection() as connection:
-        assert said["digest"] == digest_of_positions(pruned_ranges(connection))
-    assert (said["jobs"], said["events"], record.actor) == (len(over), len(ids), "me")
+        assert body["digest"] == digest_of_positions(pruned_ranges(connection))
+    assert (body["jobs"], body["events"], record.actor) == (len(over), len(ids), "me")
     file = tmp_path / "pruned.jsonl"
-    assert said["export"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert body["export"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     name = min(over)
     exported = open_history(file, name).events
     assert [e.stored for e in exported] == [e.stored for e in ids if e.name == name]
@@ -365,8 +365,8 @@ def test_the_command_line_prunes(cli: Cli, tmp_path: Path) -> None:
     assert cli.child("run", "--name", "done", "--", "true").returncode == 0
     cli("record", "live", "Created")
     file = tmp_path / "x.jsonl"
-    said = cli.json("prune", "--before", "now", "--to", str(file), "--json")
-    assert (said["jobs"], said["events"], said["file"]) == (1, 3, str(file))
+    body = cli.json("prune", "--before", "now", "--to", str(file), "--json")
+    assert (body["jobs"], body["events"], body["file"]) == (1, 3, str(file))
     assert len(cli("history", "done", "--wide", "--from", str(file)).splitlines()) == 4
     missing = cli.run("show", "done")
     assert missing.returncode == 3
@@ -408,14 +408,14 @@ def test_an_answer_about_a_pruned_past_says_so(
     with pytest.raises(JobNotFoundError, match="were pruned") as caught:
         busy.history(gone)
     assert caught.value.pruned_before == before
-    said = f"jobs that ended before {before:%Y-%m-%dT%H:%M:%S}"
+    body = f"jobs that ended before {before:%Y-%m-%dT%H:%M:%S}"
     for arguments in (
         ("list", "--as-of", "@40"),
         ("count", "--as-of", "@40"),
         ("report", "throughput"),
     ):
-        assert said in cli.run(*arguments).stderr
-    assert said not in cli.run("list").stderr
+        assert body in cli.run(*arguments).stderr
+    assert body not in cli.run("list").stderr
     assert f"{len(holes(busy))} events were pruned" in cli.run("events").stderr
     with serving(busy, dsn) as server, server.client() as client:
         answer = client.get("/ledger/v1/jobs", params={"asOf": "@40"}).json()
@@ -425,10 +425,10 @@ def test_an_answer_about_a_pruned_past_says_so(
             at: client.get("/v1/projects/p/jobs", params={"readTime": at} if at else {})
             for at in ("@40", "")
         }
-        told = {
+        content = {
             at: answer.headers.get("x-jobledger-pruned-before") for at, answer in google.items()
         }
-        assert told == {"@40": f"{before:%Y-%m-%dT%H:%M:%S.%fZ}", "": None}
+        assert content == {"@40": f"{before:%Y-%m-%dT%H:%M:%S.%fZ}", "": None}
         events = client.get("/ledger/v1/events", params={"pageSize": 1_000}).json()
         positions = [event["position"] for event in events["events"]]
         hidden = {n for a, b in events["prunedPositions"] for n in range(a, b + 1)}

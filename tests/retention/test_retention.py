@@ -124,11 +124,11 @@ def check_records_and_files(
     ledger: Ledger, run: applying.RetentionRun, rules: list[RetentionRule]
 ) -> None:
     """The log says which rule pruned how many jobs, and the exports hold them."""
-    said = [
+    body = [
         json.loads(event.stored) for event in ledger.events(follow=False) if event.type == "Pruned"
     ]
     for each in run.rules:
-        of_rule = [pruned for pruned in said if pruned["rule"]["name"] == each.rule]
+        of_rule = [pruned for pruned in body if pruned["rule"]["name"] == each.rule]
         assert sum(pruned["jobs"] for pruned in of_rule) == each.jobs
         assert (each.file is None) == (each.jobs == 0)
         if each.file is not None:
@@ -185,9 +185,9 @@ class _Unchecked(LedgerEventWrite):
 
     stream, type = "ledger/retention", "RetentionRuleSet"
 
-    def __init__(self, said: dict[str, object]) -> None:
+    def __init__(self, entries: dict[str, object]) -> None:
         super().__init__("someone")
-        self._said = said
+        self._said = entries
 
     def do(self, _: Connection) -> dict[str, object]:
         return self._said
@@ -203,14 +203,14 @@ BAD_RULES: list[dict[str, object]] = [
 ]
 
 
-@pytest.mark.parametrize("said", BAD_RULES)
+@pytest.mark.parametrize("body", BAD_RULES)
 def test_a_bad_rule_stops_no_other_rule_and_not_the_scheduler(
-    ledger: Ledger, ledger_name: str, dsn: str, tmp_path: Path, said: dict[str, object]
+    ledger: Ledger, ledger_name: str, dsn: str, tmp_path: Path, body: dict[str, object]
 ) -> None:
     for name in (NAME, NAME + "b"):
         ledger.create(name)
         ledger.failed(name, "x")
-    ledger.writer.submit(_Unchecked(said))
+    ledger.writer.submit(_Unchecked(body))
     ledger.set_retention_rule(RetentionRule("good", 0.0))
     [bad, good] = ledger.apply_retention(tmp_path, dry_run=True).rules
     assert (bad.rule, bad.jobs, bool(bad.error)) == ("bad", 0, True)
@@ -233,7 +233,7 @@ def test_an_unwritable_export_folder_prunes_nothing(ledger: Ledger, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         (RetentionRule("Big", 1.0), "'Big' is not a lowercase letter"),
         (RetentionRule("x", -1.0), "are not 0 to 100 years"),
@@ -244,9 +244,9 @@ def test_an_unwritable_export_folder_prunes_nothing(ledger: Ledger, tmp_path: Pa
     ],
 )
 def test_a_rule_that_cannot_be_applied_is_refused(
-    ledger: Ledger, rule: RetentionRule, said: str
+    ledger: Ledger, rule: RetentionRule, message: str
 ) -> None:
-    with pytest.raises(InvalidFieldError, match=said):
+    with pytest.raises(InvalidFieldError, match=message):
         ledger.set_retention_rule(rule)
     assert ledger.size() == 0
 

@@ -123,11 +123,13 @@ def test_every_transition_of_procrastinate_is_recorded(ledger: Ledger, database:
     asyncio.run(work(database))
     carry_over(attached)
 
-    told = [each for each in truth(database) if each[1] != "scheduled"]
-    assert len({name for name, _ in told}) == 6
-    for name in {name for name, _ in told}:
+    message = [each for each in truth(database) if each[1] != "scheduled"]
+    assert len({name for name, _ in message}) == 6
+    for name in {name for name, _ in message}:
         recorded = [e.json for e in ledger.history(f"projects/p/jobs/{name}")]
-        assert sum("sourceEvent" in each for each in recorded) == sum(of == name for of, _ in told)
+        assert sum("sourceEvent" in each for each in recorded) == sum(
+            of == name for of, _ in message
+        )
     contradicted = [
         e for j in ledger.list() for e in ledger.history(j.name) if e.type == "Contradicted"
     ]

@@ -137,13 +137,13 @@ class _Api(BaseHTTPRequestHandler):
                 self.wfile.write(b"0\r\n\r\n")
                 return
 
-    def _chunk(self, said: dict[str, Any]) -> None:
-        line = json.dumps(said).encode() + b"\n"
+    def _chunk(self, entries: dict[str, Any]) -> None:
+        line = json.dumps(entries).encode() + b"\n"
         self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
         self.wfile.flush()
 
-    def _answer(self, status: int, said: dict[str, Any]) -> None:
-        body = json.dumps(said).encode()
+    def _answer(self, status: int, entries: dict[str, Any]) -> None:
+        body = json.dumps(entries).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -186,15 +186,15 @@ def at(minute: int) -> str:
 
 
 def meta(name: str, minute: int, owner: str | None = None, **more: Any) -> dict[str, Any]:
-    said: dict[str, Any] = {
+    body: dict[str, Any] = {
         "name": name,
         "namespace": "ml",
         "uid": f"uid-{name}",
         "creationTimestamp": at(minute),
     }
     if owner:
-        said["ownerReferences"] = [{"kind": "Job", "name": owner, "controller": True}]
-    return said | more
+        body["ownerReferences"] = [{"kind": "Job", "name": owner, "controller": True}]
+    return body | more
 
 
 def conditions(*found: tuple[str, str, int, str]) -> list[dict[str, str]]:
@@ -346,9 +346,9 @@ def test_a_cluster_is_followed(
 
     found = ledger.get(name("ml/train"))
     assert (found.attempt, found.run_ids) == (3, ("uid-train-a", "uid-train-b", "uid-train-b/1"))
-    told = [event for event in ledger.history(name("ml/train")) if event.type == "Failed"]
-    assert [event.json["error"]["message"] for event in told] == ["Evicted: disk", "OOMKilled"]
-    assert told[1].json["exitCode"] == 137
+    body = [event for event in ledger.history(name("ml/train")) if event.type == "Failed"]
+    assert [event.json["error"]["message"] for event in body] == ["Evicted: disk", "OOMKilled"]
+    assert body[1].json["exitCode"] == 137
     assert "Contradicted" not in types(ledger, "ml/train")
     assert found.labels == {"source": "kubernetes", "namespace": "ml", "team": "vision"}
     assert state_of(ledger, "ml/old") is S.SUCCEEDED

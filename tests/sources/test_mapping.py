@@ -282,14 +282,14 @@ def test_every_record_of_a_published_format_is_read(
     file, mapping = tmp_path / "file", read_mapping(name)
     file.write_text(text)
     rehearsed = importing(mapping, file)
-    told = rehearsed.rehearse(lambda _: None)
+    body = rehearsed.rehearse(lambda _: None)
 
     summary = run(ledger, mapping, file)
     assert (summary.unplaced, summary.contradicted) == ([], 0)
     assert summary.events == rehearsed.summary.events
     found = {job.name: (job.state, job.attempt, job.error_message) for job in ledger.list()}
     assert found == {f"projects/p/jobs/{job_id(id_)}": job for id_, job in jobs.items()}
-    for job_name, events in told.items():
+    for job_name, events in body.items():
         recorded = [(each.type, each.occurred_time) for each in ledger.history(job_name)]
         assert [(each.type, each.occurred_time) for each in events] == recorded
 
@@ -420,22 +420,22 @@ def test_a_mapping_that_matches_nothing_is_reported(
 
 def test_rows_of_databases(ledger: Ledger, tmp_path: Path, dsn: str) -> None:
     query = "SELECT 'q' || n AS id, timestamptz '2026-11-01 10:00Z' AS begin FROM generate_series(1, 3) AS n (n)"
-    said = OWN | {
+    expected = OWN | {
         "source": {"kind": "sql", "query": query},
         "times": {},
         "histories": [{"name": "{id}", "events": [{"event": "Started", "time": "begin"}]}],
     }
-    assert run(ledger, Mapping.model_validate(said), dsn).events == 6
+    assert run(ledger, Mapping.model_validate(expected), dsn).events == 6
     file = str(tmp_path / "runs.duckdb")
     with duckdb.connect(file) as connection:
         connection.execute(
             "CREATE TABLE runs AS SELECT 'd' AS id, TIMESTAMP '2026-11-01 10:00:00' AS begin"
         )
-    said |= {"source": {"kind": "sql", "query": "SELECT * FROM runs"}, "times": {"zone": "UTC"}}
-    assert run(ledger, Mapping.model_validate(said), file).events == 2
-    said |= {"source": {"kind": "sql", "query": "SELECT * FROM nothing"}}
+    expected |= {"source": {"kind": "sql", "query": "SELECT * FROM runs"}, "times": {"zone": "UTC"}}
+    assert run(ledger, Mapping.model_validate(expected), file).events == 2
+    expected |= {"source": {"kind": "sql", "query": "SELECT * FROM nothing"}}
     with pytest.raises(InputError, match="nothing"):
-        run(ledger, Mapping.model_validate(said), dsn)
+        run(ledger, Mapping.model_validate(expected), dsn)
 
 
 def test_the_command_shows_what_it_would_write(cli: Cli, ledger: Ledger, tmp_path: Path) -> None:

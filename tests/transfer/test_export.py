@@ -133,11 +133,11 @@ def test_the_command_line_exports_and_opens_without_a_ledger(
     file.write_text(cli("export", "a"))
     cli("export", "--filter", "state = RUNNING", "--as-of", "@8", "--to", str(tmp_path / "some"))
     shown = cli.json("show", "a", "--json")
-    told = cli.json("history", "a", "--json")
+    expected = cli.json("history", "a", "--json")
 
     cli.environment["JOBLEDGER_DSN"] = "host=127.0.0.1 port=1"
     assert cli.json("show", "--from", str(file), "--json") == shown
-    assert cli.json("history", "--from", str(file), "--json") == told
+    assert cli.json("history", "--from", str(file), "--json") == expected
     then = cli.json("show", "a", "--from", str(tmp_path / "some"), "--as-of", "v4", "--json")
     assert then["state"] == "FAILED"
     assert cli.run("show").returncode == 2

@@ -59,8 +59,8 @@ def test_a_job_from_a_file_is_as_the_ledger_says_at_every_moment(
     for name in (A, B, GONE):
         history = open_history(file, name)
         for as_of, clock in moments(past):
-            said = outcome(past.get, name, as_of=as_of, clock=clock)
-            assert outcome(history.get, as_of, clock) == said, (name, as_of, clock)
+            expected = outcome(past.get, name, as_of=as_of, clock=clock)
+            assert outcome(history.get, as_of, clock) == expected, (name, as_of, clock)
     for version in range(1, 8):
         job, _ = open_history(file, A).get(f"v{version}")
         assert job == past.get(A, as_of=f"v{version}")
@@ -68,11 +68,11 @@ def test_a_job_from_a_file_is_as_the_ledger_says_at_every_moment(
 
 def test_a_file_as_of_a_moment_is_as_the_ledger_says_then(past: Ledger, tmp_path: Path) -> None:
     for number, (as_of, clock) in enumerate(moments(past)):
-        said = outcome(past.get, A, as_of=as_of, clock=clock)
-        if isinstance(said, Job):
+        expected = outcome(past.get, A, as_of=as_of, clock=clock)
+        if isinstance(expected, Job):
             file = exported(past, tmp_path / f"{number}.jsonl", A, as_of, clock=clock)
             job, moment = open_history(file).get()
-            assert (job, moment) == (said, past.moment(as_of, clock, A))
+            assert (job, moment) == (expected, past.moment(as_of, clock, A))
         else:
             with pytest.raises(JobNotFoundError):
                 exported(past, tmp_path / f"{number}.jsonl", A, as_of, clock=clock)

@@ -298,9 +298,9 @@ def test_a_dry_run_reports_what_an_import_would_do(
     assert planned == json.loads(capsys.readouterr().out) | {"dryRun": True}
     assert desk.ledger.size() == 2
     assert desk.run(*importing) == 1
-    said = capsys.readouterr()
-    assert "0 imported as 0 events (0 contradicted), 2 imported before" in said.out
-    assert f"{file}, line 2: has 1 columns, not 8" in said.err
+    body = capsys.readouterr()
+    assert "0 imported as 0 events (0 contradicted), 2 imported before" in body.out
+    assert f"{file}, line 2: has 1 columns, not 8" in body.err
 
 
 def test_a_missing_file_is_one_sentence(ledger: Ledger, tmp_path: Path) -> None:

@@ -83,15 +83,15 @@ def of_ledger(ledger: Ledger, time: datetime) -> Answers:
 
 
 def of_duckdb(folder: Path, time: datetime) -> Answers:
-    said = runpy.run_path(str(EXAMPLE))
+    body = runpy.run_path(str(EXAMPLE))
     with duckdb.connect() as connection:
         connection.execute(MACROS)
         source = f"read_parquet('{folder}/day=*/**/*.parquet', hive_partitioning = true)"
         connection.execute(f"CREATE VIEW events AS FROM {source}")
-        connection.execute(f"CREATE VIEW entered AS {said['ENTERED']}")
-        states = connection.execute(said["STATES"].format(time=time.isoformat())).fetchall()
-        waits = connection.execute(said["QUEUE_TIME"]).fetchall()
-        failures = connection.execute(said["FAILURES"]).fetchall()
+        connection.execute(f"CREATE VIEW entered AS {body['ENTERED']}")
+        states = connection.execute(body["STATES"].format(time=time.isoformat())).fetchall()
+        waits = connection.execute(body["QUEUE_TIME"]).fetchall()
+        failures = connection.execute(body["FAILURES"]).fetchall()
     return Answers(dict(states), list(waits[0]), sorted(failures))
 
 
@@ -166,9 +166,9 @@ def test_spark_with_two_workers_answers_as_the_ledger_does(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert {path.name for path in work.glob("app-*/*")} == {"0", "1"}, "a folder for each worker"
-    said = json.loads(done.stdout)
-    failures = sorted((row["state"], row["message"], row["failures"]) for row in said["failures"])
-    found = Answers(said["states"], list(said["queueTime"].values()), failures)
+    body = json.loads(done.stdout)
+    failures = sorted((row["state"], row["message"], row["failures"]) for row in body["failures"])
+    found = Answers(body["states"], list(body["queueTime"].values()), failures)
     assert_same(found, of_ledger(busy_past, time))
 
 
@@ -239,8 +239,8 @@ def test_a_signed_export_is_verified_without_a_database(
     assert f"{events} events of the ledger {desk.ledger.name}" in capsys.readouterr().out
     desk.monkeypatch.setenv("JOBLEDGER_HOME", str(desk.folder / "elsewhere"))
     assert desk.run("verify-export", str(signed), "--key", key, "--json") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["events"], said["signedBy"]) == (events, [key.split("+")[0]])
+    body = json.loads(capsys.readouterr().out)
+    assert (body["events"], body["signedBy"]) == (events, [key.split("+")[0]])
     assert desk.run("verify-export", str(signed)) == 1
     assert "there is no key of" in capsys.readouterr().err
     assert desk.run("verify-export", str(signed), "--unsigned") == 0
@@ -298,10 +298,10 @@ def change(folder: Path, how: str) -> str:
 def test_the_first_file_that_differs_is_named(
     desk: Desk, signed: Path, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = change(signed, how)
+    message = change(signed, how)
     capsys.readouterr()
     assert desk.run("verify-export", str(signed), "--key", verifier(desk)) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_only_a_key_of_the_log_signs(desk: Desk, signed: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from jobledger.infra.recorder import Factory
 from jobledger.infra.transfer.simulation import simulate
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.evaluation_jobs import Clock, spec_of, told
+from tests.evaluation_jobs import Clock, predictions_of, spec_of
 from tests.ledgers import odd_jobs
 
 BEGIN: Final = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
@@ -132,18 +132,20 @@ def _write_evaluations(ledger: Ledger) -> None:
         ledger.create(f"projects/p/evaluationJobs/{job}", {}, spec, occurred_time=BEGIN)
     evaluated, asking, answered, _ = (f"projects/p/evaluationJobs/{job}" for job in jobs)
     rejected = Prediction({"text": "no label"}, {"score": 0.5}, BEGIN)
-    ledger.record_predictions(evaluated, [*told("abc", truth="cat"), rejected, *told("d")])
-    ledger.record_predictions(evaluated, told("ab", truth="cat"))
-    [sample, *_] = told(["told later"])
+    ledger.record_predictions(
+        evaluated, [*predictions_of("abc", truth="cat"), rejected, *predictions_of("d")]
+    )
+    ledger.record_predictions(evaluated, predictions_of("ab", truth="cat"))
+    [sample, *_] = predictions_of(["told later"])
     ledger.record_predictions(evaluated, [sample._replace(key="later")])
     ledger.record_truths(evaluated, [("later", "dog"), ("unknown", "cat")])
-    ledger.record_predictions(asking, told("xy"))
-    ledger.record_predictions(answered, told("z"))
+    ledger.record_predictions(asking, predictions_of("xy"))
+    ledger.record_predictions(answered, predictions_of("z"))
     for hours in (2, 24):
         clock.forward(hours=hours)
         Scheduler(ledger, clock=clock).do_due()
     ledger.report(answered, parse_data("LabelingCompleted", {"run": 1, "answerCount": 1}))
-    ledger.record_predictions(evaluated, told("efgh"))
+    ledger.record_predictions(evaluated, predictions_of("efgh"))
     stopped = "projects/p/evaluationJobs/stopped"
     ledger.create(stopped, {}, spec_of(), occurred_time=BEGIN)
     ledger.delete(stopped, stop=True, occurred_time=BEGIN + timedelta(hours=1))

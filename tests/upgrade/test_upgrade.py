@@ -20,7 +20,7 @@ from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.notes import Note
 from jobledger.projections.catalogue import PROJECTIONS
 
-from tests.evaluation_jobs import Clock, told
+from tests.evaluation_jobs import Clock, predictions_of
 from tests.upgrade.history import SPEC, personal
 from tests.upgrade.make import JOBS, parse, run
 
@@ -205,7 +205,7 @@ def test_an_upgraded_ledger_can_be_written(loaded: Loaded, tmp_path: Path) -> No
         ledger.create(
             "projects/p/jobs/new", {"team": "new"}, {"owner": personal("x", "user:carol")}
         )
-        ledger.record_predictions(evaluated, told("ij", truth="dog"))
+        ledger.record_predictions(evaluated, predictions_of("ij", truth="dog"))
         Scheduler(ledger, clock=Clock(datetime(2026, 6, 9, tzinfo=UTC))).do_due()
         started = [e.json for e in ledger.history(evaluated) if e.type == "RunStarted"]
         assert [run["run"] for run in started] == [*range(1, len(started) + 1)]

@@ -235,11 +235,11 @@ def test_with_tokens_it_asks_for_one_and_answers_in_its_name(browser: Browser, d
         for person in _person(browser, server):
             page = person.page
             person.open(name, who=None)
-            for given, said in (("nonsense", "Not let in"), (reader, None), (secret, None)):
+            for given, report in (("nonsense", "Not let in"), (reader, None), (secret, None)):
                 page.get_by_label("Your token").fill(given)
                 page.get_by_role("button", name="Sign in").click()
-                if said:
-                    expect(page.get_by_role("alert")).to_contain_text(said)
+                if report:
+                    expect(page.get_by_role("alert")).to_contain_text(report)
                     continue
                 person.sees("one")
                 page.keyboard.press("1")

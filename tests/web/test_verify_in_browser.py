@@ -86,9 +86,9 @@ class Reader(NamedTuple):
 
     page: Page
 
-    def ask(self, script: str, said: Any) -> Any:
+    def ask(self, script: str, expected: Any) -> Any:
         # As JSON, which holds any text there is, and any name of a field.
-        return self.page.evaluate(script, json.dumps(said))
+        return self.page.evaluate(script, json.dumps(expected))
 
     def check(self, text: str, keys: list[str]) -> JsonObject | str:
         """What it proves, or why it is refused."""
@@ -193,10 +193,10 @@ def test_a_receipt_holds_every_field_of_its_event(reader: Reader, log: Log) -> N
     receipt = Receipt.parse(text)
     checkpoint, _ = receipt.verify(log.verifiers)
     event = log.shown(MIDDLE)[1]
-    said = reader.check(text, log.keys)
-    assert isinstance(said, dict)
+    body = reader.check(text, log.keys)
+    assert isinstance(body, dict)
     names = ("name", "version", "type", "occurredTime", "recordedTime", "actor", "requestId")
-    assert said == {
+    assert body == {
         "origin": ORIGIN,
         "size": checkpoint.size,
         "root": in_base64(checkpoint.root),
@@ -212,7 +212,7 @@ def test_a_receipt_holds_every_field_of_its_event(reader: Reader, log: Log) -> N
         "signedBy": [ORIGIN],
     }
     assert event["occurredTime"] == "2024-02-29T23:59:59.000007Z"
-    assert 100 < said["position"] < 200 < said["size"]
+    assert 100 < body["position"] < 200 < body["size"]
 
 
 def test_every_event_of_a_ledger_is_the_one_its_receipt_is_for(reader: Reader, log: Log) -> None:
@@ -256,10 +256,10 @@ def test_canonical_json_is_the_same_as_in_python(reader: Reader) -> None:
     assert reader.ask(CANONICAL, values) == [canonical.encode(each).decode() for each in values]
 
 
-@pytest.mark.parametrize("said", ["[1e999]", '["\\ud800"]', '{"\\udc00":1}'])
-def test_values_that_python_refuses_have_no_canonical_text(reader: Reader, said: str) -> None:
+@pytest.mark.parametrize("expected", ["[1e999]", '["\\ud800"]', '{"\\udc00":1}'])
+def test_values_that_python_refuses_have_no_canonical_text(reader: Reader, expected: str) -> None:
     with pytest.raises(Error, match="has no canonical text"):
-        reader.page.evaluate(CANONICAL, f"[{said}]")
+        reader.page.evaluate(CANONICAL, f"[{expected}]")
 
 
 def test_each_changed_byte_is_judged_as_python_does(reader: Reader, log: Log) -> None:
@@ -391,26 +391,26 @@ def made(
     for sibling in proof:
         root = merkle.hash_children(root, sibling)
     checkpoint = Checkpoint(key.verifier.name, 1, root).text.replace("\n1\n", f"\n{size}\n")
-    said = checkpoint + "".join(f"{line}\n" for line in more)
-    signatures = [key.sign(said)] if under is None else under(said)
+    expected = checkpoint + "".join(f"{line}\n" for line in more)
+    signatures = [key.sign(expected)] if under is None else under(expected)
     extra = in_base64(bytes(32) + encoded)
     head = f"{FIRST_LINE}\nextra {extra}\nindex 0\n{encode_hashes(proof)}\n"
-    return f"{head}{said}\n{''.join(map(str, signatures))}"
+    return f"{head}{expected}\n{''.join(map(str, signatures))}"
 
 
 def line_of(name: str, signature: bytes = bytes(8)) -> str:
     return f"\u2014 {name} {in_base64(signature)}\n"
 
 
-def malleable(said: str) -> Signature:
+def malleable(expected: str) -> Signature:
     """Holds by the equation alone; RFC 8032 has its second half below the order."""
-    name, key_id, signed = OWN.sign(said)
+    name, key_id, signed = OWN.sign(expected)
     half = int.from_bytes(signed[32:], "little") + ORDER
     return Signature(name, key_id, signed[:32] + half.to_bytes(32, "little"))
 
 
-def cosigned(said: str, cut: int | None = None) -> Signature:
-    whole = WITNESS.sign(said, 2**63 + 1)
+def cosigned(expected: str, cut: int | None = None) -> Signature:
+    whole = WITNESS.sign(expected, 2**63 + 1)
     return whole._replace(made=whole.made[:cut])
 
 
@@ -512,24 +512,24 @@ def test_times_are_compared_to_the_microsecond(reader: Reader) -> None:
         at(LAST): "9999-12-31T23:59:59.999999Z",
         at(datetime(1969, 12, 31, 23, 59, 59, 1, UTC)): "1969-12-31T23:59:59.000001Z",
     }
-    for encoded, said in times.items():
-        told = reader.check(made(entry(occurred=encoded)), [str(OWN.verifier)])
-        assert isinstance(told, dict)
-        assert told["entry"]["occurredTime"] == said
+    for encoded, expected in times.items():
+        body = reader.check(made(entry(occurred=encoded)), [str(OWN.verifier)])
+        assert isinstance(body, dict)
+        assert body["entry"]["occurredTime"] == expected
 
 
 def test_texts_are_compared_to_the_last_byte(reader: Reader) -> None:
     text = "\ufeff\0\U0001f600"
-    told = reader.check(made(entry(actor=text.encode())), [str(OWN.verifier)])
-    assert isinstance(told, dict)
-    assert told["entry"]["actor"] == text
+    body = reader.check(made(entry(actor=text.encode())), [str(OWN.verifier)])
+    assert isinstance(body, dict)
+    assert body["entry"]["actor"] == text
 
 
 def test_witnesses_are_named_with_the_log(reader: Reader) -> None:
-    text = made(under=lambda said: [OWN.sign(said), cosigned(said), OWN.sign(said)])
-    told = reader.check(text, [str(key) for key in KNOWN])
-    assert isinstance(told, dict)
-    assert told["signedBy"] == [ORIGIN, "example.com/witness"]
+    text = made(under=lambda expected: [OWN.sign(expected), cosigned(expected), OWN.sign(expected)])
+    body = reader.check(text, [str(key) for key in KNOWN])
+    assert isinstance(body, dict)
+    assert body["signedBy"] == [ORIGIN, "example.com/witness"]
 
 
 VKEY: Final = str(OWN.verifier)
@@ -665,11 +665,11 @@ def test_an_event_of_no_job_is_the_same_but_for_its_data(reader: Reader, log: Lo
 def test_exactly_the_published_proofs_of_inclusion_that_hold_are_accepted(reader: Reader) -> None:
     paths = sorted(shared("vectors/rfc6962/inclusion").rglob("*.json"))
     cases = [json.loads(path.read_text()) for path in paths]
-    said = [
+    body = [
         (case["leafHash"], str(case["leafIdx"]), str(case["treeSize"]), case["proof"], case["root"])
         for case in cases
     ]
-    verdicts = reader.ask(INCLUDES, said)
+    verdicts = reader.ask(INCLUDES, body)
     wrong = [
         str(path)
         for path, case, accepted in zip(paths, cases, verdicts, strict=True)
@@ -683,8 +683,8 @@ def test_a_proof_longer_than_its_path_is_refused(reader: Reader) -> None:
     leaf, sibling = bytes(32), b"\1" * 32
     root = merkle.hash_children(sibling, leaf)
     assert not merkle.includes(leaf, 0, 1, [sibling], root)
-    said = (in_base64(leaf), "0", "1", [in_base64(sibling)], in_base64(root))
-    assert reader.ask(INCLUDES, [said]) == [False]
+    expected = (in_base64(leaf), "0", "1", [in_base64(sibling)], in_base64(root))
+    assert reader.ask(INCLUDES, [expected]) == [False]
 
 
 def test_an_unsupported_browser_is_reported(browser: Browser) -> None:

@@ -34,7 +34,7 @@ def site(trace: Ledger) -> Iterator[Server]:
 
 
 def query(visitor: Visitor) -> dict[str, str]:
-    return {key: said[0] for key, said in parse_qs(urlsplit(visitor.page.url).query).items()}
+    return {key: body[0] for key, body in parse_qs(urlsplit(visitor.page.url).query).items()}
 
 
 def names(visitor: Visitor) -> list[str]:
@@ -122,8 +122,8 @@ def test_the_chart_counts_what_the_ledger_counts(trace: Ledger) -> None:
             if clock == "occurred":
                 # A bucket ends where the next begins: what happens just then is of that one.
                 at = counted.times[n].timestamp() - 1e-6
-                said = trace.count(as_of=datetime.fromtimestamp(at, UTC), clock=clock).counts
-                assert {s: c[n] for s, c in counted.counts.items() if c[n]} == said
+                expected = trace.count(as_of=datetime.fromtimestamp(at, UTC), clock=clock).counts
+                assert {s: c[n] for s, c in counted.counts.items() if c[n]} == expected
         last = {state: counts[-1] for state, counts in counted.counts.items() if counts[-1]}
         assert last == trace.count().counts
 
@@ -140,9 +140,9 @@ def test_dragging_zooms_in(site: Server, visitor: Visitor) -> None:
     page.mouse.up()
     # The window is of 24 hours around the moment; it changes in place.
     page.wait_for_url(re.compile("from=2011-05-03T0[56]"))
-    said = query(visitor)
-    assert said["to"].startswith("2011-05-03T1")
-    assert said["at"].startswith("2011-05-03T12:00:00Z@")
+    body = query(visitor)
+    assert body["to"].startswith("2011-05-03T1")
+    assert body["at"].startswith("2011-05-03T12:00:00Z@")
     expect(page.locator("#over-time")).to_have_attribute(
         "data-begin", re.compile("2011-05-03T0[56]")
     )
@@ -268,18 +268,18 @@ def test_the_same_time_on_the_other_clock(site: Server, visitor: Visitor) -> Non
     visitor.is_content()
 
 
-@pytest.mark.parametrize("said", ["", f"at={MAY_3}", "clock=recorded", "at=@4711", "filter=state+%3D+FAILED"])  # fmt: skip
-def test_a_link_shows_the_same_bytes_later(dsn: str, said: str) -> None:
+@pytest.mark.parametrize("message", ["", f"at={MAY_3}", "clock=recorded", "at=@4711", "filter=state+%3D+FAILED"])  # fmt: skip
+def test_a_link_shows_the_same_bytes_later(dsn: str, message: str) -> None:
     with new_server(dsn) as server, server.client() as client:
         ledger = server.ledger
         for number in range(40):
             ledger.create(f"projects/p/jobs/j{number}", {"team": "a"})
             ledger.failed(f"projects/p/jobs/j{number}", "x")
-        if "4711" in said:
-            said = "at=@47"
-        elif "2011" in said:
-            said = f"at={ledger.get('projects/p/jobs/j7').create_time:%Y-%m-%dT%H:%M:%S.%fZ}"
-        found = re.search(r'id="link" href="([^"]+)"', client.get(f"/?{said}").text)
+        if "4711" in message:
+            message = "at=@47"
+        elif "2011" in message:
+            message = f"at={ledger.get('projects/p/jobs/j7').create_time:%Y-%m-%dT%H:%M:%S.%fZ}"
+        found = re.search(r'id="link" href="([^"]+)"', client.get(f"/?{message}").text)
         assert found is not None
         link = found[1].replace("&amp;", "&")
         first = client.get(link)
@@ -296,7 +296,7 @@ def test_a_link_shows_the_same_bytes_later(dsn: str, said: str) -> None:
 
 def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> None:
     page = visitor.page
-    for said, why in {
+    for message, why in {
         "ledger=other": "the link is of the ledger 'other'",
         "at=@999999999": "999999999",
         "window=2h": "'2h' is not one of 1h, 24h, 7d, all",
@@ -312,10 +312,10 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         "order=nope": "there is no field",
         "filter=%00": "has a NUL character",
     }.items():
-        answer = page.goto(f"{site.url}/?{said}")
+        answer = page.goto(f"{site.url}/?{message}")
         assert answer is not None
         visitor.sees(why)
-        if "filter" not in said:
+        if "filter" not in message:
             assert answer.status == 400
             expect(page.get_by_role("link", name="Go to the fleet page").last).to_be_visible()
     page.goto(f"{site.url}/fleet/nothing")
@@ -493,8 +493,8 @@ def test_series_of_a_stretch_and_its_ends(busy: Ledger) -> None:
     # As far as was known at an earlier position, also of jobs that were told of too late since.
     half = moment._replace(position=moment.position // 2)
     counted = series(busy.reader, half, whole)
-    said = busy.count("state", 'state : "*"', as_of=half).counts
-    assert {s: c[-1] for s, c in counted.counts.items() if c[-1]} == said
+    expected = busy.count("state", 'state : "*"', as_of=half).counts
+    assert {s: c[-1] for s, c in counted.counts.items() if c[-1]} == expected
 
 
 OF_P = 'project = "p" AND state : "*"'

@@ -88,9 +88,9 @@ def test_live_jobs_are_counted_as_the_ledger_counts_them(site: Server) -> None:
         samples = [
             begin + timedelta(seconds=s) for s in range(0, counted.width + 1, counted.sample)
         ]
-        said = [ledger.count(as_of=at - MICROSECOND, clock="occurred").counts for at in samples]
+        message = [ledger.count(as_of=at - MICROSECOND, clock="occurred").counts for at in samples]
         for state, peaks in counted.peaks.items():
-            assert peaks[n] == max(counts.get(state, 0) for counts in said)
+            assert peaks[n] == max(counts.get(state, 0) for counts in message)
 
 
 @pytest.mark.parametrize("clock", ["occurred", "recorded"])
@@ -187,8 +187,8 @@ def test_the_failure_before_and_a_moment_by_the_clock(site: Server, visitor: Vis
     page.locator("#at").fill("03:12")
     page.keyboard.press("Enter")
     expect(page.locator("#list")).to_have_attribute("data-time", re.compile("T03:12:00"))
-    said = datetime.fromisoformat(page.locator("#list").get_attribute("data-time") or "")
-    assert timedelta() <= datetime.now(UTC) - said < timedelta(days=1)
+    expected = datetime.fromisoformat(page.locator("#list").get_attribute("data-time") or "")
+    assert timedelta() <= datetime.now(UTC) - expected < timedelta(days=1)
     page.locator("#at").fill("soon")
     page.keyboard.press("Enter")
     expect(page.locator("#moment-problem")).to_contain_text("The moment 'soon' is not a moment")
@@ -420,13 +420,13 @@ def test_with_many_jobs_the_summary_is_loaded_in_two_parts(
 ) -> None:
     counts = site.ledger.count().counts
     known = {state: count for state, count in counts.items() if state is not None}
-    said = {fact.text: fact.number for fact in quick_facts(known)}
-    assert said["running"] == counts.get("RUNNING", 0)
-    assert said["failed in all"] == counts["FAILED"] + counts.get("EXPIRED", 0)
+    body = {fact.text: fact.number for fact in quick_facts(known)}
+    assert body["running"] == counts.get("RUNNING", 0)
+    assert body["failed in all"] == counts["FAILED"] + counts.get("EXPIRED", 0)
     monkeypatch.setattr("jobledger.infra.web.fleet.MAX_QUICK_JOBS", 0)
     moment = site.ledger.moment("now", "occurred")
     read = partial(read_facts, site.ledger.reader, moment, parse_filter, None)
-    assert [fact.text for fact in read(at_once=True)] == [*said]
+    assert [fact.text for fact in read(at_once=True)] == [*body]
     assert [fact.text for fact in read()] == ["running", "queued", "failed in 24 h", "late"]
 
 

@@ -137,9 +137,9 @@ def test_changes_of_an_event_and_the_event_that_set_each_field(
 def test_a_contradicted_report_is_visible_and_explained(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{site.url}/jobs/{TOLD}?at=v4&clock=recorded")
-    said = "Succeeded was reported by worker-9, though the job was FAILED"
-    expect(page.locator("#changes")).to_contain_text(said)
-    expect(page.locator("#events")).to_contain_text(said)
+    report = "Succeeded was reported by worker-9, though the job was FAILED"
+    expect(page.locator("#changes")).to_contain_text(report)
+    expect(page.locator("#events")).to_contain_text(report)
     visitor.sees("1 contradicted")
     assert page.locator("#band .contradiction").count() == 1
     assert page.locator("#band .failure").count() == 2
@@ -352,8 +352,8 @@ def test_events_as_feed_table_or_json_filtered(site: Server, visitor: Visitor) -
     page.get_by_label("table").check()
     expect(page.locator("#events tbody tr")).to_have_count(8)
     page.get_by_label("JSON").check()
-    said = json.loads(page.locator("#events pre").inner_text())
-    assert [event["type"] for event in said] == [ev.type for ev in site.ledger.history(TOLD)]
+    body = json.loads(page.locator("#events pre").inner_text())
+    assert [event["type"] for event in body] == [ev.type for ev in site.ledger.history(TOLD)]
     page.get_by_label("failed only").check()
     expect(page.locator("#events pre")).not_to_contain_text("Created")
     assert len(json.loads(page.locator("#events pre").inner_text())) == 2
@@ -377,7 +377,7 @@ def test_compared_with_a_moment_an_attempt_and_another_job(site: Server, visitor
     page.goto(f"{site.url}/jobs/{TOLD}?clock=recorded")
     tab(visitor, "Compare")
     other = page.get_by_label("With a moment")
-    for said, sees in {
+    for expected, sees in {
         "v3": "out of memory",
         "attempt 1": "FAILED",
         LONG: "projects/p/jobs/long",
@@ -386,7 +386,7 @@ def test_compared_with_a_moment_an_attempt_and_another_job(site: Server, visitor
         "nonsense": "nonsense",
         "projects/p/jobs/none": "there is no job",
     }.items():
-        other.fill(said)
+        other.fill(expected)
         page.locator("#against").get_by_role("button", name="Compare").click()
         expect(page.locator("#differences")).to_contain_text(sees)
     assert [text for text in visitor.errors if "status of 4" not in text] == []
@@ -421,9 +421,9 @@ def test_a_long_history_is_read_in_windows(site: Server, visitor: Visitor) -> No
     expect(page.locator(".feed li")).to_have_count(2 * WINDOW)
     page.locator("#scrubber").fill("123")
     expect(page.locator("#now")).to_contain_text("event 123 of 1000")
-    said = job_json(site.ledger.get(LONG, as_of="v123"))
-    expect(field(visitor, "etag").locator("dd").first).to_have_text(said["etag"])
-    expect(field(visitor, "attempt").locator("dd").first).to_have_text(str(said["attempt"]))
+    body = job_json(site.ledger.get(LONG, as_of="v123"))
+    expect(field(visitor, "etag").locator("dd").first).to_have_text(body["etag"])
+    expect(field(visitor, "attempt").locator("dd").first).to_have_text(str(body["attempt"]))
     page.locator("#scrubber").fill("700")
     blamed = {
         each.field: each.event.version

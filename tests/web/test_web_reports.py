@@ -16,7 +16,7 @@ from jobledger.infra.evaluation.tasks.labeling import answer
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import Visitor, visiting
-from tests.evaluation_jobs import Clock, make_job, spec_of, told
+from tests.evaluation_jobs import Clock, make_job, predictions_of, spec_of
 from tests.labeling import ask_people
 from tests.servers import Server, new_server, serving
 
@@ -194,7 +194,7 @@ def test_a_link_shows_the_same_bytes_later(dsn: str, name: str) -> None:
 
 
 def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> None:
-    for said, why in {
+    for expected, why in {
         "report=nothing": "'nothing' is not one of",
         "from=soon": "soon",
         "bucket=1x": "'1x' is not like",
@@ -205,10 +205,10 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         "ledger=other": "the link is of the ledger 'other'",
         "report=evaluations&job=projects/p/evaluationJobs/none": "there is no job",
     }.items():
-        answer = visitor.page.goto(f"{site.url}/reports?{said}")
+        answer = visitor.page.goto(f"{site.url}/reports?{expected}")
         assert answer is not None
         # What there is a field for is said beside the field, to be put right there.
-        in_place = said.partition("=")[0] in {"from", "bucket", "filter", "by"}
+        in_place = expected.partition("=")[0] in {"from", "bucket", "filter", "by"}
         assert answer.status in ({200} if in_place else {400, 404})
         visitor.sees(why)
 
@@ -241,7 +241,9 @@ def evaluated(ledger: Ledger) -> str:
     """An evaluation job with a run that found something right, and something wrong."""
     name, clock = make_job(ledger, spec_of()), Clock()
     truths = ["cat", "dog", "cat", "bird", "cat"]
-    told_of = [one for truth in truths for one in told([f"{len(truth)} {truth}"], truth=truth)]
+    told_of = [
+        one for truth in truths for one in predictions_of([f"{len(truth)} {truth}"], truth=truth)
+    ]
     ledger.record_predictions(name, told_of)
     clock.forward(hours=1)
     Scheduler(ledger, clock=clock).do_due()
@@ -255,8 +257,8 @@ def test_evaluations_have_their_curves(dsn: str, visitor: Visitor) -> None:
         page.goto(f"{server.url}/reports?report=evaluations")
         (found,) = read_evaluated(server.ledger.reader, name).values()
         metrics = metrics_of(found[0])
-        said = f"{metrics['prCurve']['meanAveragePrecision']:.4f}"
-        expect(page.get_by_role("region", name="Runs")).to_contain_text(said)
+        expected = f"{metrics['prCurve']['meanAveragePrecision']:.4f}"
+        expect(page.get_by_role("region", name="Runs")).to_contain_text(expected)
         expect(page.locator("#curve path").first).to_be_attached()
         row = metrics["confusionMatrix"]["row"][0]
         cells = page.locator(".matrix tbody tr").first.locator("td").all_text_contents()

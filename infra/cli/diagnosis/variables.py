@@ -63,7 +63,7 @@ def _unreadable(settings: Settings, ledger: str, project: str) -> Iterator[Check
             read()
         except LedgerError as error:
             yield problem(
-                NAME, f"JOBLEDGER_{name} cannot be used: {error}", f"it holds: {VARIABLES[name]}"
+                NAME, f"JOBLEDGER_{name} cannot be used: {error}", f"it is {VARIABLES[name]}"
             )
 
 

@@ -94,7 +94,9 @@ class _Asked:
 
     def _cosignature(self, note: notes.Note, prove: Prove) -> notes.Signature:
         if not is_address(self._url):
-            raise ProofError(self._url, "must begin with http:// or https://")
+            raise ProofError(
+                self._url, "is not an http or https address: it must begin with http:// or https://"
+            )
         size = Checkpoint.parse(note.text).size
         for _ in range(1 + ASKED_AGAIN):
             if self._seen > size:
