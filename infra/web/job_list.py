@@ -2,17 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
-from jobledger.domain.states import TERMINAL
 from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Moment
-from jobledger.infra.eventstore.json_view import job_json
-from jobledger.infra.history.durations import elapsed
 from jobledger.infra.read.reader import Counts, Page, Reader
+from jobledger.infra.web.job_rows import Row, rows_of
 from jobledger.infra.web.links import DEFAULT_COLUMNS, LABEL, STATES, FleetLink, most_recent
 from jobledger.infra.web.search import filter_of, labels_in, terms, without
 from jobledger.infra.web.sentence import MAX_QUICK_JOBS
@@ -26,19 +23,6 @@ MORE: Final = "more"
 """Instead of a page token: the link to the next page counts jobs."""
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
-VERBS: Final = {
-    "QUEUED": "queued",
-    "PENDING": "being prepared",
-    "RUNNING": "running",
-    "SUCCEEDED": "succeeded",
-    "FAILED": "failed",
-    "CANCELLING": "being cancelled",
-    "CANCELLED": "cancelled",
-    "PAUSED": "paused",
-    "EXPIRED": "expired",
-    "UPDATING": "updating",
-    "PARTIALLY_SUCCEEDED": "partly succeeded",
-}
 
 
 class Chip(NamedTuple):
@@ -49,12 +33,12 @@ class Chip(NamedTuple):
 
 
 class Jobs(NamedTuple):
-    """One page of jobs as JSON, the number of jobs in each state, and the error in the filter."""
+    """One page of jobs, the number of jobs in each state, and the error in the filter."""
 
     link: FleetLink
     """The link, pinned to the moment shown."""
     moment: Moment
-    jobs: list[dict[str, Any]]
+    jobs: list[Row]
     next_page: str
     """A token, or "" after the last page."""
     counts: dict[str, int]
@@ -121,15 +105,16 @@ def read_jobs(
             raise
         problem = f"The filter {error.why}."
         return Jobs(pinned, moment, [], "", {}, 0, problem, link.columns, [])
+    columns = _columns(link)
     return Jobs(
         link=pinned,
         moment=moment,
-        jobs=_rows(found.jobs, moment),
+        jobs=rows_of(found.jobs, columns, moment),
         next_page=found.next_page,
         counts={state: (found.counts or {}).get(state, 0) for state in STATES},
         total=found.total,
         problem="",
-        columns=_columns(link),
+        columns=columns,
         chips=_chips(pinned),
         looked_at=found.looked_at,
         partial=at_once and found.total is None,
@@ -209,40 +194,3 @@ def _columns(link: FleetLink) -> tuple[str, ...]:
         else tuple(LABEL + key for key in labels_in(link.filter))
     )
     return (*link.columns, *(name for name in named if name not in link.columns))
-
-
-def _rows(jobs: list[Job], moment: Moment) -> list[dict[str, Any]]:
-    rows = [_row(job, moment) for job in jobs]
-    longest = max((row["seconds"] for row in rows), default=0) or 1
-    for row in rows:
-        row["share"] = round(100 * row["seconds"] / longest, 1)
-    return rows
-
-
-def _row(job: Job, moment: Moment) -> dict[str, Any]:
-    ran = _ran(job, moment.time)
-    since = job.end_time if job.state in TERMINAL else job.update_time
-    state = None if job.state is None else job.state.name
-    return job_json(job) | {
-        "short": job.name.rpartition("/")[2],
-        "createTime": job.create_time,
-        "startTime": job.start_time,
-        "endTime": job.end_time,
-        "updateTime": job.update_time,
-        "displayName": job.spec.get("displayName") if isinstance(job.spec, dict) else None,
-        "since": since,
-        "ended": job.state in TERMINAL,
-        "verb": VERBS.get(state or "", ""),
-        "ago": "" if since is None else elapsed(max(moment.time - since, timedelta())),
-        "seconds": 0.0 if ran is None else ran.total_seconds(),
-        "lasted": "" if ran is None else elapsed(ran),
-        "message": (job.error_message or "").strip().partition("\n")[0][:300],
-    }
-
-
-def _ran(job: Job, at: datetime) -> timedelta | None:
-    """How long it ran, or has been running."""
-    begin = job.start_time
-    if begin is None:
-        return None
-    return max(timedelta(), (job.end_time or at) - begin)

@@ -6,8 +6,9 @@ An address with a pinned `at` always shows the same; `pinned` makes such an addr
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import LIVE, JobState
@@ -187,8 +188,12 @@ def job_address(name: str, **query: str) -> str:
 
 def query_of(fields: Mapping[str, str]) -> str:
     """The query of an address, without empty values."""
-    query = urlencode({key: value for key, value in fields.items() if value})
+    query = "&".join([f"{key}={_quoted(value)}" for key, value in fields.items() if value])
     return f"?{query}" if query else ""
+
+
+# A page has many addresses with the same values.
+_quoted: Final = lru_cache(1_000)(quote_plus)
 
 
 def check_ledger(name: str, ours: str) -> None:

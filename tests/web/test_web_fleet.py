@@ -38,7 +38,8 @@ def query(visitor: Visitor) -> dict[str, str]:
 
 
 def names(visitor: Visitor) -> list[str]:
-    """The names of the jobs in the list."""
+    """The names of the jobs in the list, once the rows below the window are there too."""
+    expect(visitor.page.locator("#list")).not_to_have_attribute("aria-busy", "true")
     found: list[str] = visitor.page.locator("#list tbody th a").evaluate_all(
         "links => links.map((link) => link.title)"
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from jobledger.domain import events as e
@@ -215,13 +217,74 @@ def test_a_live_page_follows_what_happens(dsn: str, visitor: Visitor) -> None:
         expect(page.locator("#live")).to_have_text("Live")
         server.ledger.create("projects/p/jobs/second")
         expect(page.locator("#as-of")).to_contain_text("2 jobs", timeout=15_000)
+        # The last thing that happened is at the moment of the second job; each key is a step.
+        page.keyboard.press("ArrowLeft")
         page.keyboard.press("ArrowLeft")
         expect(page.locator("#live")).to_have_text("Paused")
-        # The last thing that happened is at the moment of the second job.
-        page.wait_for_url(re.compile("at="))
-        page.keyboard.press("ArrowLeft")
         expect(page.locator("#as-of")).to_contain_text("1 job at")
         assert visitor.errors == []
+
+
+def test_a_live_page_is_read_again_only_if_something_happened(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.create("projects/p/jobs/first")
+        server.ledger.follow(server.ledger.size())
+        asked = list[str]()
+        page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+        page.goto(f"{server.url}/?filter=first")
+        expect(page.locator("#as-of")).to_contain_text("1 job")
+        for _ in range(2):
+            with page.expect_response("**/ledger/v1/moment**"):
+                pass
+        assert "/fleet/list" not in asked
+        server.ledger.create("projects/p/jobs/first_again")
+        expect(page.locator("#as-of")).to_contain_text("2 jobs", timeout=15_000)
+        assert asked.count("/fleet/list") == 1
+
+
+def _late(route: Route) -> None:
+    time.sleep(1.5)
+    route.continue_()
+
+
+def test_a_slow_search_is_read_again_less_often(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.create("projects/p/jobs/first")
+        page.goto(server.url)
+        page.route("**/fleet/list?**", _late)
+        server.ledger.create("projects/p/jobs/second")
+        expect(page.locator("#as-of")).to_contain_text("2 jobs", timeout=15_000)
+        began = time.monotonic()
+        server.ledger.create("projects/p/jobs/third")
+        expect(page.locator("#as-of")).to_contain_text("3 jobs", timeout=30_000)
+        assert time.monotonic() - began > 1.5 / 0.2
+
+
+def test_a_search_that_cannot_be_parsed_does_not_stop_a_live_page(
+    dsn: str, visitor: Visitor
+) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.create("projects/p/jobs/first")
+        page.goto(server.url)
+        page.locator("#filter").fill("state = ")
+        expect(page.locator("#problem")).to_be_visible()
+        page.locator("#filter").blur()
+        server.ledger.create("projects/p/jobs/second")
+        expect(page.locator("#as-of")).to_contain_text("2 jobs", timeout=15_000)
+
+
+def test_the_focus_stays_at_its_job(dsn: str, visitor: Visitor) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.create("projects/p/jobs/first")
+        page.goto(server.url)
+        page.locator("#list tbody th a").focus()
+        server.ledger.create("projects/p/jobs/second")
+        expect(page.locator("#list tbody tr")).to_have_count(2, timeout=15_000)
+        expect(page.locator("[title$='/first']")).to_be_focused()
 
 
 def test_a_refreshed_part_keeps_what_the_user_opened_and_chose(dsn: str, visitor: Visitor) -> None:

@@ -556,6 +556,10 @@ def test_receipts_are_verified_in_the_browser(desk: Desk, visitor: Visitor) -> N
         expect(page.locator("#verdict")).to_contain_text("Verified in this browser")
         page.get_by_role("button", name="Verify all events shown").click()
         expect(page.locator("#verdict")).to_contain_text("All 8 events shown are verified")
+        # A verdict is of the event at which it was asked for.
+        page.keyboard.press("Home")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#verdict")).to_have_text("")
         with page.expect_download() as download:
             page.get_by_role("link", name="Receipt").click()
         assert download.value.path().read_text().startswith("c2sp.org/tlog-proof@v1")

@@ -101,7 +101,7 @@ def first_paint(arena: Arena) -> Iterator[Sides]:
 
 @contextmanager
 def cursor_moved(arena: Arena) -> Iterator[Sides]:
-    """Milliseconds from the cursor's move to the list repainted, beside the API calls for the same jobs and counts."""
+    """Milliseconds from the cursor's move to the rows in the window repainted, beside the API calls for the same jobs and counts."""
     with _moving(arena, waits=True) as sides:
         yield sides
 

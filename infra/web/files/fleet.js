@@ -2,35 +2,40 @@
 
 import { Chart } from "jobledger/chart";
 import { offer } from "jobledger/completion";
+import { showList } from "jobledger/list";
 import { morph } from "jobledger/morph";
 import { writeTimes } from "jobledger/page";
+import { refreshing } from "jobledger/refresh";
 import { Part, Refused, debounce, showProblem } from "jobledger/requests";
 import "jobledger/download";
 
-const POLL_MILLISECONDS = 3000;
 const part = (id) => document.getElementById(id);
 const filterForm = part("asked");
 const cursor = () => part("cursor");
-const [list, stepping, charting, facts, counting] = Array.from({ length: 5 }, () => new Part());
-const pageQuery = new URLSearchParams(location.search);
+const [list, stepping, charting, facts, counting, watching] = Array.from({ length: 6 }, () => new Part());
+let pageQuery = new URLSearchParams(location.search);
 let live = part("live")?.classList.contains("is-live") ?? false;
-let loading = false;
+let loading = null; // A promise while lists are loaded.
 let pending = null;
 
 const listData = () => part("list").dataset;
 const span = () => [part("over-time").dataset.begin, part("over-time").dataset.end].map(Date.parse);
 
-// The address of what the page shows, with changed parameters; a live page has no moment in it.
-function address(path, changed = {}) {
-  const query = new URLSearchParams(live ? pageQuery : new URL(part("link").href).search);
+// The query of what the page shows, with changed parameters; that of a live page has no moment.
+function queryWith(changed) {
+  const query = new URLSearchParams(live ? pageQuery : listQuery());
   if (Object.keys(changed).length) for (const name of ["page", "skip"]) query.delete(name);
   for (const [name, value] of Object.entries(changed)) {
     if (value === "") query.delete(name);
     else query.set(name, value);
-    if (live) pageQuery.set(name, value);
   }
-  return `${path}?${query}`;
+  return query;
 }
+
+const address = (path, changed = {}) => `${path}?${queryWith(changed)}`;
+
+// The query of the list: its moment, filter and window, from its link.
+const listQuery = () => new URL(part("link").href).search;
 
 let search = location.search;
 const remember = debounce(200, () => writeAddress("replaceState"));
@@ -53,16 +58,15 @@ function pause() {
 
 // Shows the list as of another moment, or of another filter. Changes that come while a request is on its way
 // are gathered for the next one, so that the list follows a cursor that is dragged.
-async function show(changed) {
+function show(changed) {
   if ("at" in changed) pause();
   pending = { ...pending, ...changed };
-  if (loading) return;
-  loading = true;
-  try {
-    while (pending) await load(takePending());
-  } finally {
-    loading = false;
-  }
+  loading ??= loadPending().finally(() => (loading = null));
+  return loading;
+}
+
+async function loadPending() {
+  while (pending) await load(takePending());
 }
 
 function takePending() {
@@ -83,7 +87,9 @@ async function load(changed) {
     // An invalid filter leaves the list unchanged.
     if (problem) return;
     if (Object.keys(changed).length) showProblem("");
-    for (const id of ["chips", "list"]) morph(part(id), found.getElementById(id));
+    if (live) pageQuery = queryWith(changed);
+    morph(part("chips"), found.getElementById("chips"));
+    showList(found.getElementById("list"));
     followList();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -91,9 +97,6 @@ async function load(changed) {
     else showProblem(error.message, list);
   }
 }
-
-// The query of the list: its moment, filter and window, from its link.
-const listQuery = () => new URL(part("link").href).search;
 
 const parseHtml = (text) => text && new DOMParser().parseFromString(text, "text/html");
 
@@ -118,29 +121,34 @@ function followList() {
 // Looks at all jobs, and counts those that a search selects, after its first page is shown.
 const count = debounce(100, async () => {
   if (!("partial" in listData())) return;
-  const before = listQuery();
-  const found = parseHtml(await readAll(`/fleet/list${before}&counted=1`))?.getElementById("list");
-  if (!found || listQuery() !== before) return; // Meanwhile the list shows another moment or filter.
-  morph(part("list"), found);
-  writeTimes(part("list"));
+  const found = await readOfList(counting, "/fleet/list", "&counted=1");
+  if (found) showList(found.getElementById("list"));
 });
 
-async function readAll(address) {
-  try {
-    return await counting.read(address);
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    showProblem(error.message, counting);
-    return null;
-  }
-}
-
 const summarize = debounce(300, async () => {
-  const found = part("facts") && parseHtml(await facts.read(address("/fleet/facts")));
+  const found = part("facts") && (await readOfList(facts, "/fleet/facts"));
   if (found) morph(part("facts"), found.getElementById("facts"));
   writeTitle();
   if (new URLSearchParams(listQuery()).get("filter")) await redraw();
 });
+
+// What belongs to the list shown; null if meanwhile the list shows another moment or filter.
+async function readOfList(of, path, more = "") {
+  const before = listQuery();
+  const found = parseHtml(await read(of, `${path}${before}${more}`));
+  return listQuery() === before ? found : null;
+}
+
+// The text at an address; null if a newer request was made, or if it was refused: the page says why.
+async function read(of, address) {
+  try {
+    return await of.read(address);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    showProblem(error.message, of);
+    return null;
+  }
+}
 
 // Puts the number of failed jobs into the title, which the browser shows in the tab.
 function writeTitle() {
@@ -148,17 +156,15 @@ function writeTitle() {
   if (title && document.title !== title) document.title = title;
 }
 
-// The chart of another window, filter or moment.
+// The chart of another window, filter or moment; false if it was not shown.
 async function redraw(changed = {}) {
-  const text = await charting.read(address("/fleet/chart", changed));
-  const found = parseHtml(text)?.getElementById("over-time");
-  if (!found) return;
-  const isNew = found.dataset.begin !== part("over-time").dataset.begin || found.dataset.end !== part("over-time").dataset.end;
-  morph(part("over-time"), found, ["plot", "cursor"]);
+  const found = parseHtml(await read(charting, address("/fleet/chart", changed)))?.getElementById("over-time");
+  if (!found) return false;
+  morph(part("over-time"), found, ({ id }) => id === "plot" || id === "cursor");
   chart.draw();
   if (document.activeElement !== cursor()) placeCursor(Date.parse(listData().time));
   else draw();
-  return isNew;
+  return true;
 }
 
 function placeCursor(time) {
@@ -189,21 +195,23 @@ function timeAt(share) {
   return begin + share * (end - begin);
 }
 
-async function step(by, failures) {
+let steps = Promise.resolve();
+
+// Each step begins where the one before it ended.
+function step(by, failures) {
   pause();
-  try {
-    const text = await stepping.read(address("/fleet/step", failures ? { by, failures } : { by }));
-    if (!text) return;
-    const { at, time } = JSON.parse(text);
-    const what = failures ? "Nothing failed" : "Nothing happened";
-    if (!at) return showProblem(`${what} ${by < 0 ? "before this." : "after this, as far as is known."}`);
-    showProblem("");
-    if (cursor()) placeCursor(Date.parse(time));
-    await show({ at });
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    showProblem(error.message, stepping);
-  }
+  steps = steps.then(() => stepOnce(by, failures));
+}
+
+async function stepOnce(by, failures) {
+  const text = await read(stepping, address("/fleet/step", failures ? { by, failures } : { by }));
+  if (!text) return;
+  const { at, time } = JSON.parse(text);
+  const what = failures ? "Nothing failed" : "Nothing happened";
+  if (!at) return showProblem(`${what} ${by < 0 ? "before this." : "after this, as far as is known."}`);
+  showProblem("");
+  if (cursor()) placeCursor(Date.parse(time));
+  await show({ at });
 }
 
 // Shows another window in place; the browser's back button leads to the previous one.
@@ -213,8 +221,7 @@ async function zoom(begin, end) {
   const range = { from: new Date(begin).toISOString(), to: new Date(end).toISOString() };
   writeAddress("pushState");
   document.querySelector(".segments [aria-current]")?.removeAttribute("aria-current");
-  await redraw(range);
-  await show(range);
+  if (await redraw(range)) await show(range);
 }
 
 function zoomBy(factor) {
@@ -241,7 +248,8 @@ document.addEventListener("keydown", (event) => {
   const elsewhere = event.target.closest("input:not(#cursor), textarea, select, [role=region], dialog");
   if (!keys[event.key] || elsewhere || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  step(...keys[event.key]);
+  // A key that is held down steps as fast as the list follows.
+  if (!event.repeat || !loading) step(...keys[event.key]);
 });
 
 document.addEventListener("click", (event) => {
@@ -289,9 +297,14 @@ writeTitle();
 if (part("list")) count();
 if (part("facts")?.hasAttribute("data-partial")) summarize();
 
-// A live page polls while it is visible.
-setInterval(async () => {
-  if (!live || document.hidden || loading || document.activeElement?.closest("#asked, #when")) return;
-  await show({});
-  await redraw();
-}, POLL_MILLISECONDS);
+refreshing({
+  isReady: () => live && !loading && !document.activeElement?.closest("#asked, #when") && !document.querySelector("#timeline:active"),
+  isUnchanged: async () => {
+    const text = await read(watching, `/ledger/v1/moment?${new URLSearchParams({ asOf: "now", clock: listData().clock })}`);
+    return !text || JSON.parse(text).position === Number(listData().position);
+  },
+  refresh: async () => {
+    await show({});
+    await redraw();
+  },
+});

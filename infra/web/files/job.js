@@ -21,11 +21,12 @@ const parts = {};
 const now = { step: data.cursor, seen: Number(new URLSearchParams(location.search).get("seen") ?? data.total) };
 
 async function load(what, parameters) {
-  parts[what] ??= new Part();
+  // Windows of the history are read at the same time; of everything else only the last request counts.
+  const of = `${what} ${parameters.window ?? ""}`;
+  parts[of] ??= new Part();
   const query = new URLSearchParams({ clock: data.clock, until: data.until });
   for (const [key, each] of Object.entries(parameters)) if (each !== undefined && each !== "") query.set(key, each);
-  const text = await parts[what].read(`/parts/${what}/${encoded}?${query}`);
-  return text === null ? new Promise(() => {}) : JSON.parse(text);
+  return parts[of].json(`/parts/${what}/${encoded}?${query}`);
 }
 
 // Runs `work`, and shows the message of a refused request.
@@ -47,12 +48,13 @@ async function go(step) {
 async function show() {
   const { step } = now;
   const { job, step: last } = await history_.at(step);
+  const started = await startedAt(step);
   if (step !== now.step) return;
+  now.started = started;
   showProblem("");
   const event = last?.event;
   part("scrubber").setAttribute("aria-valuetext", event ? `event ${step} of ${history_.total}: ${event.type}` : "before the first event");
   band.draw(event);
-  now.started = await startedAt(step);
   drawError(job);
   drawFamily(job);
   render(standingLine(job, event), part("now"));
@@ -123,7 +125,9 @@ function drawJob(job, last, since = null) {
 // The JSON of the job, in a folded section.
 async function showExact() {
   if (!part("exact").open) return;
-  const { job, step } = await history_.at(now.step);
+  const wanted = now.step;
+  const { job, step } = await history_.at(wanted);
+  if (wanted !== now.step) return;
   const at = online && step && data.clock === "recorded" ? `/ledger/v1/${encoded}?asOf=v${step.event.version}` : "";
   render(
     html`${at ? html`<p><a href=${at}>${at}</a></p>` : nothing}
@@ -166,6 +170,7 @@ async function showEvents(after = 0) {
   const { step } = now;
   if (isFiltered(wanted)) {
     const found = await history_.find(wanted, after);
+    if (step !== now.step) return;
     now.found = found.total;
     return drawEvents(found.events, found.more ? () => reporting(() => showEvents(found.events.at(-1).step)) : null);
   }
@@ -229,7 +234,7 @@ async function jobAt(text) {
   const name = named ? text.split("/").map(encodeURIComponent).join("/") : encoded;
   const query = named ? "" : `?${new URLSearchParams({ asOf: text })}`;
   parts.other ??= new Part();
-  const { asOf, clock, position, ...job } = JSON.parse(await parts.other.read(`/ledger/v1/${name}${query}`));
+  const { asOf, clock, position, ...job } = await parts.other.json(`/ledger/v1/${name}${query}`);
   return job;
 }
 
@@ -249,8 +254,11 @@ async function compare() {
   const text = part("other").value.trim();
   if (!text) return render(nothing, part("differences"));
   try {
-    const [other, { job }] = [await jobAt(text), await history_.at(now.step)];
-    render(html`<h3>From ${text} to event ${now.step}</h3>${changesTable(differences(other, job))}`, part("differences"));
+    const other = await jobAt(text);
+    const { step } = now;
+    const { job } = await history_.at(step);
+    if (text !== part("other").value.trim()) return;
+    render(html`<h3>From ${text} to event ${step}</h3>${changesTable(differences(other, job))}`, part("differences"));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     render(html`<p class="problem">${error.message}</p>`, part("differences"));
@@ -259,9 +267,11 @@ async function compare() {
 
 async function showReasons() {
   if (part("panel-why").hidden || !online) return;
-  const { step } = await history_.at(now.step);
+  const wanted = now.step;
+  const { step } = await history_.at(wanted);
   const at = step ? `v${step.event.version}` : "";
   const { chain, conclusion, holds } = await load("why", { at });
+  if (wanted !== now.step) return;
   render(html`<ol>${chain.map(({ sentence }) => html`<li>${sentence}</li>`)}</ol><p>${conclusion}</p>
     ${holds.map((sentence) => html`<p>${visible(sentence)}</p>`)}`, part("reasons"));
 }

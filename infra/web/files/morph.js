@@ -2,18 +2,20 @@
 
 const OWN = { DETAILS: "open" }; // Attributes that belong to the user.
 
-// Makes `old` the same as `fresh`, but for the elements with the ids of `kept`.
-export function morph(old, fresh, kept = []) {
+// Makes `old` the same as `fresh`, but for the nodes that `isKept` names. `fresh` stays as it is.
+export function morph(old, fresh, isKept = () => false) {
   const focused = document.activeElement;
-  morphNode(old, fresh, kept);
-  if (!focused.isConnected) document.getElementById("main").focus({ preventScroll: true });
+  morphNode(old, fresh, isKept);
+  if (!focused.isConnected) toContent();
 }
 
-function morphNode(old, fresh, kept) {
-  if (kept.includes(old.id) || old.isEqualNode(fresh)) return;
+export const toContent = () => document.getElementById("main").focus({ preventScroll: true });
+
+function morphNode(old, fresh, isKept) {
+  if (isKept(old) || old.isEqualNode(fresh)) return;
   if (old.nodeType !== Node.ELEMENT_NODE) return void (old.data = fresh.data);
   morphAttributes(old, fresh);
-  morphChildren(old, fresh, kept);
+  morphChildren(old, fresh, isKept);
 }
 
 function morphAttributes(old, fresh) {
@@ -22,15 +24,14 @@ function morphAttributes(old, fresh) {
 }
 
 // Goes through both lists of children: a child becomes the next one of its kind, and others come or go.
-function morphChildren(old, fresh, kept) {
+function morphChildren(old, fresh, isKept) {
   let here = old.firstChild;
-  for (const child of [...fresh.childNodes]) {
-    while (here && !isAlike(here, child) && !hasLater(fresh, child, here)) here = removed(here);
-    if (!here || !isAlike(here, child)) old.insertBefore(child, here);
+  for (let child = fresh.firstChild; child; child = child.nextSibling) {
+    while (here && !isAlike(here, child) && !hasLater(child, here)) here = removed(here);
+    if (!here || !isAlike(here, child)) old.insertBefore(document.importNode(child, true), here);
     else {
-      const next = here.nextSibling;
-      morphNode(here, child, kept);
-      here = next;
+      morphNode(here, child, isKept);
+      here = here.nextSibling;
     }
   }
   while (here) here = removed(here);
@@ -38,8 +39,8 @@ function morphChildren(old, fresh, kept) {
 
 const isAlike = (one, other) => one.nodeName === other.nodeName && (one.id ?? "") === (other.id ?? "");
 
-// Whether a child that follows is what an old node becomes.
-function hasLater(fresh, child, node) {
+// Whether a sibling that follows is what an old node becomes.
+function hasLater(child, node) {
   for (let later = child.nextSibling; later; later = later.nextSibling) if (isAlike(node, later)) return true;
   return false;
 }

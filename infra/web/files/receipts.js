@@ -10,6 +10,7 @@ let shown = null;
 
 // Shows the buttons that check the event; a file has its receipts in it.
 export function proof(place, data, event, { online, listed }) {
+  const isOther = shown !== event;
   shown = event;
   if (!event) return render(nothing, place);
   const address = `/ledger/v1/${data.name.split("/").map(encodeURIComponent).join("/")}:receipt?version=${event.version}`;
@@ -22,17 +23,18 @@ export function proof(place, data, event, { online, listed }) {
       </p><p id="verdict" role="status"></p>`,
     place,
   );
+  if (isOther) render(nothing, place.querySelector("#verdict"));
 }
 
 async function checkShown(place, data, event, online, address) {
-  showVerdict(place, "Checking…");
+  showVerdict(place, event, "Checking…");
   try {
     const receipt = online ? await part.read(address) : data.receipts?.[event.version];
     if (receipt === null || shown !== event) return;
     if (!receipt) throw new Refused(`This file holds no receipt of v${event.version}; save the page again once its event is signed.`);
-    showVerdict(place, verdict(await verify(data, event, receipt)));
+    showVerdict(place, event, verdict(await verify(data, event, receipt)));
   } catch (error) {
-    showVerdict(place, failure(error));
+    showVerdict(place, event, failure(error));
   }
 }
 
@@ -61,14 +63,17 @@ function failure(error) {
   return html`<b class="problem">✗ Not verified:</b> ${error.message}`;
 }
 
-function showVerdict(place, what) {
-  render(what, place.querySelector("#verdict"));
+// Shows a verdict while the page shows the event at which it was asked for.
+function showVerdict(place, event, what) {
+  if (shown === event) render(what, place.querySelector("#verdict"));
 }
 
 // Checks every event that the page lists, one after the other.
 async function checkAll(place, data, events, online) {
+  const begun = shown;
   let done = 0;
   for (const event of events) {
+    if (shown !== begun) return;
     const name = data.name.split("/").map(encodeURIComponent).join("/");
     try {
       const address = `/ledger/v1/${name}:receipt?version=${event.version}`;
@@ -76,10 +81,10 @@ async function checkAll(place, data, events, online) {
       if (!receipt) throw new Refused(`This file holds no receipt of v${event.version}.`);
       await verify(data, event, receipt);
       done += 1;
-      showVerdict(place, `Checked ${done} of ${events.length}…`);
+      showVerdict(place, begun, `Checked ${done} of ${events.length}…`);
     } catch (error) {
-      return showVerdict(place, html`v${event.version}: ${failure(error)}`);
+      return showVerdict(place, begun, html`v${event.version}: ${failure(error)}`);
     }
   }
-  showVerdict(place, html`<b class="right">✓ All ${done} events shown are verified in this browser.</b>`);
+  showVerdict(place, begun, html`<b class="right">✓ All ${done} events shown are verified in this browser.</b>`);
 }

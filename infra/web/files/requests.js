@@ -10,6 +10,12 @@ export class Refused extends Error {}
 export class Part {
   #asked = null;
 
+  // The JSON at that address; if a newer request is made meanwhile, whoever waits for it is not continued.
+  async json(address) {
+    const text = await this.read(address);
+    return text === null ? new Promise(() => {}) : JSON.parse(text);
+  }
+
   // The text at that address; null if a newer request was made meanwhile. Throws Refused with the server's message.
   async read(address) {
     this.#asked?.abort();
