@@ -330,10 +330,25 @@ def test_the_band_is_pointed_at(site: Server, visitor: Visitor) -> None:
     assert visitor.errors == []
 
 
+OVERLAPPING = """lines => lines.flatMap((line) => {
+    const boxes = [];
+    const texts = document.createTreeWalker(line, NodeFilter.SHOW_TEXT, (node) => node.data.trim() ? 1 : 2);
+    for (let node; (node = texts.nextNode()); ) {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        boxes.push(...[...range.getClientRects()].map((box) => [node.data, box]));
+    }
+    const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 4 && b.top < a.bottom - 4;
+    return boxes.flatMap(([text, a], n) => boxes.slice(n + 1).filter(([, b]) => meet(a, b)).map(([other]) => `${text} | ${other}`));
+})"""
+"""Texts of a line that lie on top of each other."""
+
+
 def test_events_as_feed_table_or_json_filtered(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{site.url}/jobs/{TOLD}?clock=recorded")
     expect(page.locator(".feed li")).to_have_count(8)
+    assert page.locator(".feed li").evaluate_all(OVERLAPPING) == []
     page.get_by_label("table").check()
     expect(page.locator("#events tbody tr")).to_have_count(8)
     page.get_by_label("JSON").check()

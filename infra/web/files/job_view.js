@@ -143,7 +143,7 @@ function feedLine(event, { cursor, seen, go }) {
   return html`<li class="s-${event.state ?? ""} ${wrong} ${at} event" aria-current=${at ? "step" : nothing}>
       <span><button type="button" class="plain" @click=${() => go(event.step)}>${event.step}</button>
         ${event.step > seen ? html`<b class="badge">new</b>` : nothing}</span>
-      <span class="event"><b>${event.type}</b>${event.actor ? html` by <bdi>${visible(event.actor)}</bdi>` : nothing}
+      <span class="what"><b>${event.type}</b>${event.actor ? html` by <bdi>${visible(event.actor)}</bdi>` : nothing}
         ${event.state ? html` → ${state(event.state)}` : nothing}
         <span class="quiet"><span>${time(event.occurredTime)}</span> · v${event.version} ${delay(event)}</span></span>
       ${explanation(event) ? html`<span class="explained">${explanation(event)}</span>` : nothing}
