@@ -91,6 +91,7 @@ async function load(changed) {
     morph(part("chips"), found.getElementById("chips"));
     showList(found.getElementById("list"));
     followList();
+    void part("list").offsetHeight; // Laid out while the next frame is waited for, which then only paints.
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if ("at" in changed) showText("moment-problem", `The moment ${error.message.replace(/^asOf: /, "")}`);
