@@ -13,17 +13,17 @@ from jobledger.infra.web.links import LABEL
 VERBS: Final = {
     "QUEUED": "queued",
     "PENDING": "being prepared",
-    "RUNNING": "running",
+    "RUNNING": "running, heard",
     "SUCCEEDED": "succeeded",
     "FAILED": "failed",
-    "CANCELLING": "being cancelled",
+    "CANCELLING": "being cancelled, heard",
     "CANCELLED": "cancelled",
-    "PAUSED": "paused",
+    "PAUSED": "paused, heard",
     "EXPIRED": "expired",
-    "UPDATING": "updating",
+    "UPDATING": "updating, heard",
     "PARTIALLY_SUCCEEDED": "partly succeeded",
 }
-WAITING: Final = frozenset({"QUEUED", "PENDING"})
+"""The words before the time that passed since."""
 MAX_MESSAGE: Final = 300
 
 
@@ -66,7 +66,7 @@ def _row(
         name=job.name,
         short=job.name.rpartition("/")[2],
         state=state,
-        when="" if since is None else _when(job, state, at - since),
+        when="" if since is None else _when(state, at - since),
         since=since,
         lasted="" if ran is None else elapsed(ran),
         share=0.0 if ran is None else round(100 * (ran / longest), 1),
@@ -75,10 +75,8 @@ def _row(
     )
 
 
-def _when(job: Job, state: str, passed: timedelta) -> str:
-    ago = elapsed(max(passed, timedelta()))
-    heard = "" if job.state in TERMINAL or state in WAITING else ", heard"
-    return f"{VERBS.get(state, '')}{heard} {ago} ago"
+def _when(state: str, passed: timedelta) -> str:
+    return f"{VERBS.get(state, '')} {elapsed(max(passed, timedelta()))} ago"
 
 
 def _ran(job: Job, at: datetime) -> timedelta | None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from jobledger.domain import events as e
@@ -357,6 +357,20 @@ def test_the_focus_never_falls_to_the_body(site: Server, visitor: Visitor) -> No
         page.wait_for_function("(before) => location.href !== before", arg=before)
         page.wait_for_function("() => document.activeElement !== document.body")
     assert visitor.errors == []
+
+
+def test_a_zoom_is_not_lost_while_the_chart_is_read_for_another_moment(
+    site: Server, visitor: Visitor
+) -> None:
+    page = visitor.page
+    page.goto(f"{site.url}/?at={BURST:%FT%TZ}&filter=ingest")
+    begin = page.locator("#over-time").get_attribute("data-begin") or ""
+    page.route("**/fleet/chart?**", _late)
+    page.get_by_role("button", name="Next event").click()
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.locator("#over-time")).not_to_have_attribute("data-begin", begin, timeout=15_000)
+    shown = page.locator("#over-time").get_attribute("data-begin") or ""
+    expect(page.locator("#link")).to_have_attribute("href", re.compile(quote(shown, safe="")))
 
 
 def test_failures_to_step_to_are_of_the_jobs_that_the_search_selects(

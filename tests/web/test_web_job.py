@@ -201,6 +201,8 @@ def test_two_short_failures_are_marked_among_five_thousand_events(
         page.goto(f"{server.url}/jobs/{name}")
         expect(page.locator("#now")).to_contain_text("event 5001 of 5001")
         # The attempt began long before the events that are loaded.
+        expect(page.locator("#now")).to_contain_text(re.compile(r"for \d+ d.*, last heard \d+ d"))
+        page.locator("#scrubber").press("ArrowLeft")
         expect(page.locator("#now")).to_contain_text("for 1 d")
         expect(page.locator("#now")).to_contain_text("on w")
         assert page.locator("#band .fault").count() == 2

@@ -91,6 +91,7 @@ async function load(changed) {
     morph(part("chips"), found.getElementById("chips"));
     showList(found.getElementById("list"));
     followList();
+    void part("list").offsetHeight; // Laid out while the next frame is waited for, which then only paints.
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if ("at" in changed) showText("moment-problem", `The moment ${error.message.replace(/^asOf: /, "")}`);
@@ -156,15 +157,14 @@ function writeTitle() {
   if (title && document.title !== title) document.title = title;
 }
 
-// The chart of another window, filter or moment; false if it was not shown.
-async function redraw(changed = {}) {
-  const found = parseHtml(await read(charting, address("/fleet/chart", changed)))?.getElementById("over-time");
-  if (!found) return false;
+// The chart of the window, filter and moment that the list shows: a later call makes an earlier one needless.
+async function redraw() {
+  const found = parseHtml(await read(charting, address("/fleet/chart")))?.getElementById("over-time");
+  if (!found) return;
   morph(part("over-time"), found, ({ id }) => id === "plot" || id === "cursor");
   chart.draw();
   if (document.activeElement !== cursor()) placeCursor(Date.parse(listData().time));
   else draw();
-  return true;
 }
 
 function placeCursor(time) {
@@ -221,7 +221,8 @@ async function zoom(begin, end) {
   const range = { from: new Date(begin).toISOString(), to: new Date(end).toISOString() };
   writeAddress("pushState");
   document.querySelector(".segments [aria-current]")?.removeAttribute("aria-current");
-  if (await redraw(range)) await show(range);
+  await show(range);
+  await redraw();
 }
 
 function zoomBy(factor) {

@@ -78,15 +78,15 @@ function standingLine(job, event) {
     ${data.contradicted ? html`<span class="badge">${data.contradicted} contradicted</span>` : nothing}`;
 }
 
-// How long the attempt ran; while it runs, up to the event at the cursor, with the time since then.
+// How long the attempt ran; while it runs, up to the event at the cursor, and at the last event up to now.
 function duration(job, event) {
   const { endTime } = job;
   const began = now.started ? (now.started.effectiveTime ?? now.started.occurredTime) : job.startTime;
   if (!began || job.state === "QUEUED" || job.state === "PENDING") return nothing;
-  const until = endTime ?? event.effectiveTime ?? event.occurredTime;
+  const isLast = now.step === history_.total && online;
+  const until = endTime ?? (isLast ? new Date().toISOString() : (event.effectiveTime ?? event.occurredTime));
   const text = elapsed(Math.max(0, Date.parse(until) - Date.parse(began)) / 1000);
   if (endTime) return html`<span>after <b>${text}</b></span>`;
-  const isLast = now.step === history_.total && online;
   const silent = elapsed(Math.max(0, Date.now() - Date.parse(timeOf(event, data.clock))) / 1000);
   return html`<span>for <b>${text}</b>${isLast ? html`, last heard ${silent} ago` : nothing}</span>`;
 }

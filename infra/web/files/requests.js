@@ -10,7 +10,7 @@ export class Refused extends Error {}
 export class Part {
   #asked = null;
 
-  // The JSON at that address; if a newer request is made meanwhile, whoever waits for it is not continued.
+  // The JSON at that address; it never comes if a newer request is made meanwhile.
   async json(address) {
     const text = await this.read(address);
     return text === null ? new Promise(() => {}) : JSON.parse(text);
