@@ -94,7 +94,7 @@ evaluation | recording          | evaluation.recording       | predictions recor
 evaluation | evaluating         | evaluation.evaluating      | {examples} examples evaluated, as they are stored | scikit-learn's measures of ready matrices | s | <= | 2 | 1
 start      | cli_list           | start.cli_list             | jobledger list --limit 1, whole process, server up | python -c "import psycopg, pydantic" and a select | ms | <= | 2.5 | 1.5
 web        | first_paint        | web.first_paint            | fleet page to first contentful paint | a static page with the same assets | ms | <= | 1.6 | 1.3
-web        | cursor_moved       | web.cursor_moved           | cursor moved to list repainted | the API calls alone: jobs and counts | ms | <= | 2 | 1.5
+web        | cursor_moved       | web.cursor_moved           | cursor moved to the rows in view repainted | the API calls alone: jobs and counts | ms | <= | 2 | 1.5
 web        | cursor_work        | web.cursor_work            | the same less the wait for a frame, at 60 Hz | the API calls alone: jobs and counts | ms | <= | 2 | 1.5
 web        | long_job           | web.long_job               | page of a {page_job}-event job to interactive | page of a 3-event job | ms | <= | 2 | 1.3
 web        | first_load         | web.first_load             | first load of the fleet page, compressed | | kB | <= value | 80 | 80

@@ -109,7 +109,7 @@ def test_a_standby_whose_intervals_are_behind_counts_rows_or_says_so(
     pair.replay()
     now = pair.standby.moment()
     assert pair.standby.count().counts == pair.primary.count("state", 'state : "*"').counts
-    with pytest.raises(StandbyBehindError, match=r"hot standby .* takes"):
+    with pytest.raises(StandbyBehindError, match=r"hot standby .* answer needs position"):
         pair.standby.follow(now.position)
     pair.primary.follow(now.position)
     monkeypatch.undo()

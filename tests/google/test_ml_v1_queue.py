@@ -176,6 +176,19 @@ def test_only_what_the_mask_names_of_a_policy_changes(jobs: Any, parent: str) ->
     assert refused[:2] == (400, "INVALID_ARGUMENT")
 
 
+def test_a_policy_of_another_form_is_shown_as_far_as_googles_can_hold_it(
+    jobs: Any, server: Server, parent: str
+) -> None:
+    name = make(jobs, parent, "a")
+    viewer = {"role": "roles/viewer", "members": ["user:a@example.com"]}
+    policy = {"bindings": [viewer, {"role": 7}], "version": "new", "owner": "b"}
+    server.ledger.policy_changed(name, policy)
+    shown = jobs.getIamPolicy(resource=name).execute()
+    assert shown["bindings"][0] == viewer
+    assert shown.keys() == {"bindings", "etag"}
+    assert server.ledger.history(name)[-1].json == {"policy": policy}
+
+
 def test_permissions_are_those_asked_about(jobs: Any, parent: str) -> None:
     name = make(jobs, parent, "a")
     body = {"permissions": ["ml.jobs.get", "ml.jobs.cancel"]}

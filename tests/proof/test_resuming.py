@@ -186,7 +186,7 @@ def test_a_loss_after_the_statement_is_not_excused(loss: Loss, tmp_path: Path) -
 
 
 def test_a_log_without_loss_cannot_be_resumed(desk: Desk) -> None:
-    with pytest.raises(ProofError, match="no event can be lost"):
+    with pytest.raises(ProofError, match="there is nothing to resume"):
         desk.ledger.resume_log()
     desk.ledger.create("projects/p/jobs/a")
     desk.ledger.checkpoint()

@@ -36,7 +36,8 @@ async def set_policy(call: Call) -> JsonObject:
     body = API.parse("SetIamPolicyRequest", call.body)
     name = _name(call)
     job = await call.job(name)
-    before = _policy(await call.ledger.history(name))
+    history = await call.ledger.history(name)
+    before = {**_recorded(history), "etag": _etag(history)}
     policy = body.get("policy", {})
     if (policy.get("etag") or before["etag"]) != before["etag"]:
         raise EtagMismatchError(name)
@@ -64,11 +65,25 @@ async def test_permissions(call: Call) -> JsonObject:
 
 
 def _policy(events: list[RecordedEvent]) -> JsonObject:
-    """The last one; its etag is that of its event's version."""
-    last = next((event for event in reversed(events) if event.type == CHANGED), None)
+    """The last one, as far as Google's message can hold it: other callers may record any JSON."""
+    return {**API.read("Policy", _recorded(events), output=True), "etag": _etag(events)}
+
+
+def _recorded(events: list[RecordedEvent]) -> JsonObject:
+    last = _last_change(events)
+    policy = {} if last is None else last.json.get("policy")
+    return policy if isinstance(policy, dict) else {}
+
+
+def _etag(events: list[RecordedEvent]) -> str:
+    """That of the version of the last event that changed the policy."""
+    last = _last_change(events)
     version = 0 if last is None else last.version
-    etag = base64.b64encode(version.to_bytes(4, "big")).decode()
-    return {**({} if last is None else last.json.get("policy", {})), "etag": etag}
+    return base64.b64encode(version.to_bytes(4, "big")).decode()
+
+
+def _last_change(events: list[RecordedEvent]) -> RecordedEvent | None:
+    return next((event for event in reversed(events) if event.type == CHANGED), None)
 
 
 def _name(call: Call) -> str:
