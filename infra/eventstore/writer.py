@@ -284,6 +284,8 @@ class Writer:
     def submit(self, write: Pending) -> None:
         """Submits a write that is not a command or report on a job, and returns once it is durable.
 
+        It is for programs that extend the ledger; infra/eventstore/ledger_events.py has the writes.
+
         Args:
             write: A pending write, such as a `LedgerEventWrite`.
 

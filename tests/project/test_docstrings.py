@@ -18,7 +18,7 @@ METADATA = ("name", "occurred_time", "request_id", "trace_parent", "attempt", "r
 WITHOUT_EXAMPLE = {
     "conninfo", "name", "pool",  # properties
     "opened", "reveal", "reveal_text", "seal",  # deprecated names
-    "record_predictions", "record_truths", "sampling", "submit",
+    "submit",
 }  # fmt: skip
 """What needs more than a ledger: an evaluation job, or a pending write."""
 

@@ -104,6 +104,23 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
         NotSamplingError: The job is not an evaluation job, or samples nothing in its state.
         InvalidFieldError: The call is too large, or a value is not JSON.
         LedgerUnavailableError: The server cannot be reached.
+
+    Examples:
+        >>> from datetime import UTC, datetime
+        >>> from jobledger import Prediction
+        >>> spec = {"evaluationJobConfig": {
+        ...     "inputConfig": {"dataType": "TEXT", "annotationType": "TEXT_CLASSIFICATION_ANNOTATION"},
+        ...     "bigqueryImportKeys": {
+        ...         "data_json_key": "text", "label_json_key": "label", "label_score_json_key": "score"
+        ...     },
+        ...     "exampleCount": 10, "exampleSamplePercentage": 1.0,
+        ... }}
+        >>> job = "projects/demo/evaluationJobs/e"
+        >>> _ = ledger.create(job, spec=spec)
+        >>> _ = ledger.started(job)
+        >>> seen = Prediction({"text": "a cat"}, {"label": ["cat"], "score": [0.9]}, datetime.now(UTC), key="1")
+        >>> ledger.record_predictions(job, [seen]).sampled, ledger.record_predictions(job, [seen]).repeated
+        (1, 1)
     """
     given = list(predictions)
     if len(given) > MAX_PREDICTIONS:
@@ -137,6 +154,24 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
         InvalidFieldError: A truth is not allowed by the job's keys or annotation spec set; nothing
             is recorded.
         LedgerUnavailableError: The server cannot be reached.
+
+    Examples:
+        >>> from datetime import UTC, datetime
+        >>> from jobledger import Prediction
+        >>> spec = {"evaluationJobConfig": {
+        ...     "inputConfig": {"dataType": "TEXT", "annotationType": "TEXT_CLASSIFICATION_ANNOTATION"},
+        ...     "bigqueryImportKeys": {
+        ...         "data_json_key": "text", "label_json_key": "label", "label_score_json_key": "score"
+        ...     },
+        ...     "exampleCount": 10, "exampleSamplePercentage": 1.0,
+        ... }}
+        >>> job = "projects/demo/evaluationJobs/e"
+        >>> _ = ledger.create(job, spec=spec)
+        >>> _ = ledger.started(job)
+        >>> seen = Prediction({"text": "a cat"}, {"label": ["cat"], "score": [0.9]}, datetime.now(UTC), key="1")
+        >>> _ = ledger.record_predictions(job, [seen])
+        >>> ledger.record_truths(job, [("1", ["cat"]), ("2", ["dog"])]).outcomes
+        ['told', 'unknown']
     """
     if len(truths) > MAX_PREDICTIONS:
         raise InvalidFieldError(
@@ -166,6 +201,11 @@ def sampling(reader: Reader, name: str) -> JsonObject:
     Raises:
         JobNotFoundError: There is no such job.
         LedgerUnavailableError: The server cannot be reached.
+
+    Examples:
+        >>> _ = ledger.create("projects/demo/evaluationJobs/e")
+        >>> ledger.sampling("projects/demo/evaluationJobs/e")["sampled"]
+        0
     """
     job = reader.get(name)
     with translated(), reader.pool.connection() as connection:
