@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError, shown
+from jobledger.domain.values.arguments import text_of
 from jobledger.domain.values.job_ids import MAX_ID, display_name, job_id, original_id
 from jobledger.domain.values.labels import parse_labels
 
@@ -43,24 +44,21 @@ def parse_name(name: str) -> str:
     Raises:
         InvalidFieldError: It is not a job's resource name; the message says what is wrong.
     """
-    try:
-        is_name = _is_name(name)
-    except TypeError:  # It cannot be hashed.
-        is_name = False
-    if not is_name:
+    return _parsed_name(text_of("name", name))
+
+
+@lru_cache(maxsize=65_536)
+def _parsed_name(name: str) -> str:
+    # What is refused is not kept: it may be of any length.
+    if _NAME.fullmatch(name) is None:
         raise InvalidFieldError("name", f"{shown(name)} {_why_not_a_name(name)}")
     return name
 
 
-@lru_cache(maxsize=65_536)
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def _why_not_a_name(name: object) -> str:
+def _why_not_a_name(name: str) -> str:
     """Returns what is wrong with a name, and what would be right."""
-    parent = _PARENT.match(name) if isinstance(name, str) else None
-    if parent is None or not isinstance(name, str) or not name[parent.end() :]:
+    parent = _PARENT.match(name)
+    if parent is None or not name[parent.end() :]:
         return "is not of the form projects/PROJECT/jobs/ID (AIP-122)"
     encoded = shown(job_id(name[parent.end() :]))
     return (

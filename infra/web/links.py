@@ -58,6 +58,8 @@ ORDERS: Final = {
 }
 """The order of the list after a click on a column's heading."""
 MAX_SKIP: Final = 10_000_000
+MAX_KEPT_CHARACTERS: Final = 256
+"""Of a value that is remembered quoted: what users send may be long."""
 _CLOCK_TIME: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 STATES: Final = tuple(state.name for state in sorted(JobState))
 DEFAULT_STATES: Final = tuple(state.name for state in sorted(LIVE))
@@ -192,8 +194,12 @@ def query_of(fields: Mapping[str, str]) -> str:
     return f"?{query}" if query else ""
 
 
-# A page has many addresses with the same values.
-_quoted: Final = lru_cache(1_000)(quote_plus)
+def _quoted(value: str) -> str:
+    """The value, quoted; a page has many addresses with the same short values."""
+    return _quoted_short(value) if len(value) <= MAX_KEPT_CHARACTERS else quote_plus(value)
+
+
+_quoted_short: Final = lru_cache(1_000)(quote_plus)
 
 
 def check_ledger(name: str, ours: str) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values import names
 from jobledger.domain.values.names import (
     kind_of,
     parse_labels,
@@ -145,3 +146,11 @@ def test_times_are_refused_with_the_field_and_the_limit() -> None:
         assert (caught.value.field, caught.value.why) == ("at", why)
     for time in (datetime(1970, 1, 1, tzinfo=UTC), NOW + timedelta(days=1)):
         assert parse_time(time, NOW) == time
+
+
+def test_a_name_that_is_refused_is_not_kept_in_memory() -> None:
+    kept = names._parsed_name.cache_info().currsize
+    for number in range(3):
+        with pytest.raises(InvalidFieldError):
+            names.parse_name("x" * 1_000_000 + str(number))
+    assert names._parsed_name.cache_info().currsize == kept
