@@ -1,8 +1,8 @@
 """Reports of other systems, which come more than once and in any order.
 
 A system that knows nothing of the ledger reports what it sees: that a run started, is running,
-and ended. `observe` records the first of such reports as it is. One with nothing new of the
-run is kept as a comment, so that the history stays right and nothing that was reported is lost.
+and ended. `observe` records the first of such reports as it is. One that adds nothing new about
+the run is kept as a comment, so that the history stays right and nothing that was reported is lost.
 """
 
 from collections.abc import Sequence

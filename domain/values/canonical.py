@@ -80,12 +80,12 @@ def _why_not(value: Any, error: Exception) -> str:
             f"{path or 'it'} is the integer {number}, and JSON numbers are exact up to"
             f" {MAX_INTEGER} (2^53 - 1) only: write it as a string"
         )
-    for path, what in _strangers(value, "", 100):
+    for path, what in _not_json(value, "", 100):
         return f"is not JSON: {path or 'it'} is {what}"
     return f"is not JSON: {error}"
 
 
-def _strangers(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+def _not_json(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
     """The parts of a value that JSON cannot represent, and what would be right."""
     match value:
         case float() if not isfinite(value):
@@ -99,10 +99,10 @@ def _strangers(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
             for key, item in value.items():
                 if not isinstance(key, str):
                     yield path, f"an object with the key {shown(key)}; keys are strings"
-                yield from _strangers(item, f"{path}.{key}" if path else str(key), depth - 1)
+                yield from _not_json(item, f"{path}.{key}" if path else str(key), depth - 1)
         case list() | tuple() if depth:
             for n, item in enumerate(value):
-                yield from _strangers(item, f"{path}[{n}]", depth - 1)
+                yield from _not_json(item, f"{path}[{n}]", depth - 1)
         case _ if depth:
             kind = type(value).__name__
             yield path, f"{shown(value)}, a {kind}; JSON has objects, lists, strings and numbers"
@@ -188,7 +188,7 @@ def object_of(field: str, value: Any) -> JsonObject:
 
 
 def json_type(value: Any) -> str:
-    """Returns the type of a JSON value in words, such as `a list`, for an error message."""
+    """Returns the type of a value in words, such as `a list`, for an error message."""
     match value:
         case None:
             return "null"
@@ -198,9 +198,11 @@ def json_type(value: Any) -> str:
             return "a number"
         case str():
             return "a string"
-        case list():
+        case list() | tuple():
             return "a list"
-    return "an object"
+        case Mapping():
+            return "an object"
+    return f"a value of the type {type(value).__name__}"
 
 
 def _may_be_large(data: bytes | str) -> bool:

@@ -121,8 +121,7 @@ def parse_as_of(text: str, clock: Clock | str | None, now: datetime) -> AsOf:
 
     Examples:
         >>> from datetime import UTC, datetime
-        >>> from jobledger.domain.values.arguments import text_of
-    from jobledger.domain.values.moments import parse_as_of
+        >>> from jobledger.domain.values.moments import parse_as_of
         >>> parse_as_of("v7", None, datetime.now(UTC))
         AtVersion(version=7)
     """

@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from types import UnionType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, get_args
 
 import orjson
 from jobledger.domain.commands import JobCommand
@@ -82,6 +81,9 @@ class ObservedEvent(NamedTuple):
 
 Report = ReportedEvent
 """Its name in version 0.1."""
+REPORTS: Final = (ReportedEvent, ObservedEvent)
+COMMANDS: Final = get_args(JobCommand)
+REQUESTS: Final = (Data, *COMMANDS)
 
 
 class _At(NamedTuple):
@@ -112,7 +114,7 @@ class WritePath:
         self, name: str, request: Data | JobCommand, about: About, judge: Judge = judge
     ) -> Generator[Step, Any, JobWrite]:
         """A command, or a report, on one job; returns the write, which was settled without an error."""
-        _check_type(request, Data | JobCommand, "neither a command nor a report")
+        _check_type(request, REQUESTS, "neither a command nor a report")
         if about and isinstance(request, Data):
             request, about = with_attempt(request, about)
         name, at = names.parse_name(name), _At.parse(about)
@@ -140,7 +142,7 @@ class WritePath:
         self, names_: Iterable[str], command: JobCommand, about: About
     ) -> Generator[Step, Any, tuple[list[Job], int]]:
         """A command on several jobs: all of it is done, or nothing."""
-        _check_type(command, JobCommand, "not a command")
+        _check_type(command, COMMANDS, "not a command")
         parsed = list(dict.fromkeys(map(names.parse_name, names_)))
         command = yield partial(self._keys.encrypt_request, command)
         write = JobsWrite(parsed, _intent(command, None), provenance_of(about), encrypted=True)
@@ -157,7 +159,7 @@ class WritePath:
         """Reports on any jobs, committed together; one that is refused keeps no other back."""
         given, jobs = list(reports), dict[str, Job]()
         for report in given:
-            _check_type(report, ReportedEvent | ObservedEvent, "not a ReportedEvent")
+            _check_type(report, REPORTS, "not a ReportedEvent")
         counted = Counter(report.name for report in given)
         in_turn = _written_in_turn(given, counted)
         outcomes: list[JobWrite | LedgerError | None] = []
@@ -253,8 +255,8 @@ class WritePath:
         return report
 
 
-def _check_type(request: object, type_: type | UnionType, what: str) -> None:
-    if not isinstance(request, type_):
+def _check_type(request: object, types: tuple[type, ...], what: str) -> None:
+    if not isinstance(request, types):
         raise InvalidFieldError("request", f"{shown(request)} is {what}")
 
 

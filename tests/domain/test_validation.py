@@ -7,6 +7,8 @@ from typing import Any, Literal
 import pytest
 from jobledger.domain.data import parse
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.canonical import json_type
+from jobledger.domain.values.validation import why_invalid
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -42,3 +44,9 @@ def test_an_error_names_what_would_be_right_and_the_value(
     with pytest.raises(InvalidFieldError) as caught:
         parse(Outer, given, "x.")
     assert str(caught.value) == message
+
+
+def test_a_value_that_is_no_json_has_the_name_of_its_type() -> None:
+    found = {"type": "dict_type", "msg": "Input should be a valid dictionary", "input": {1, 2}}
+    assert why_invalid(found) == "must be an object, not a value of the type set"
+    assert json_type(("a",)) == "a list"
