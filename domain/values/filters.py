@@ -9,17 +9,18 @@ asterisk (see filter_text.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.arguments import text_of
+from jobledger.domain.values.filter_errors import why_unreadable
 from jobledger.domain.values.filter_text import Text, unquoted, without_strings
 
 if TYPE_CHECKING:
     # Imported where text is parsed: most programs never filter, and lark takes long to import.
-    from lark import Lark, Token, UnexpectedInput
+    from lark import Lark, Token
 
 
 MAX_LENGTH: Final = 65_536
@@ -49,21 +50,6 @@ _GRAMMAR: Final = r"""
     _NOT.2: /NOT(?![\w\-])/
     %ignore /\s+/
 """
-
-
-EXPECTED: Final = {
-    "WORD": "a word",
-    "STRING": "a string",
-    "COMPARATOR": "a comparison",
-    "LPAR": "'('",
-    "RPAR": "')'",
-    "_AND": "AND",
-    "_OR": "OR",
-}
-"""The names of the grammar's symbols in messages."""
-
-
-_WORD_AT_END: Final = re.compile(r"[\w*@/+\-.]*$")
 
 
 class Restriction(NamedTuple):
@@ -114,9 +100,6 @@ class Ever(NamedTuple):
 Filter = Restriction | Not | All | Some | Ever
 
 
-_WORDS: Final = re.compile(r"[^\s()=<>!]+")
-
-
 def parse_filter(text: str) -> Filter:
     """Parses a filter (AIP-160); an empty one matches everything.
 
@@ -151,80 +134,14 @@ def _parsed(text: str) -> Filter:
         raise InvalidFieldError(
             "filter", f"has {depth} nested parentheses; the limit is {MAX_DEPTH}"
         )
-    from lark import UnexpectedInput, UnexpectedToken
+    from lark import UnexpectedInput
 
     try:
         # The parser applies _Tree, and so returns no Tree of lark's.
-        tree: Filter = _parser().parse(text)  # type: ignore[assignment]
+        tree: Filter = parser().parse(text)  # type: ignore[assignment]
     except UnexpectedInput as error:
-        at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
-        place = "at its end" if at_end else f"at column {error.column}"
-        expected = {EXPECTED[t] for t in _expected(error) if t in EXPECTED}
-        wanted = f": {' or '.join(sorted(expected))} was expected" if expected else ""
-        raise InvalidFieldError(
-            "filter", f"cannot be read {place}{wanted}{_hint(text, error)}"
-        ) from None
+        raise InvalidFieldError("filter", why_unreadable(text, error)) from None
     return tree
-
-
-def _hint(text: str, error: UnexpectedInput) -> str:
-    """Returns what was probably meant by the word that cannot be parsed, or by the one before it."""
-    column = error.column - 1 if isinstance(error.column, int) and error.column > 0 else len(text)
-    words = [word for word in _WORDS.finditer(text) if word.start() <= column]
-    for word in (word[0] for word in words[-2:]):
-        if word.upper() in {"AND", "OR", "NOT"} and not word.isupper():
-            return f"; {word.upper()} is written in capitals"
-    last = words[-1] if words else None
-    if last is None or column >= last.end() or last[0].isalnum() or '"' in last[0]:
-        return ""
-    return f'; a value of other characters is put in quotes: "{last[0]}"'
-
-
-class Completion(NamedTuple):
-    """The possible continuations at a place in a filter's text."""
-
-    begin: int
-    """The index at which the word begins that is being written."""
-    word: str
-    may_follow: frozenset[str]
-    """A subset of `field`, `comparison`, `value`, `AND`, `OR`, `)`."""
-    field: str = ""
-    """The field whose value is being written."""
-
-
-def completion_at(text: str, caret: int) -> Completion:
-    """Returns what may be written at an index; nothing if the text before it cannot be parsed."""
-    before = text[:caret]
-    found = _WORD_AT_END.search(before)
-    assert found is not None
-    begin, word = found.start(), found.group()
-    from lark import UnexpectedInput
-
-    parser = _parser().parse_interactive(before[:begin])
-    try:
-        tokens = list(parser.exhaust_lexer())
-        accepted = set[str](parser.accepts())  # type: ignore[no-untyped-call]
-    except UnexpectedInput:
-        return Completion(begin, word, frozenset())
-    if tokens and tokens[-1].type == "COMPARATOR":
-        field = [str(token) for token in _field_before(tokens)]
-        return Completion(begin, word, frozenset({"value"}), "".join(field))
-    symbols = {"_AND": "AND", "_OR": "OR", "RPAR": ")", "COMPARATOR": "comparison"}
-    may_follow = {value for symbol, value in symbols.items() if symbol in accepted}
-    if "_EVER" in accepted:
-        may_follow.add("field")
-    return Completion(begin, word, frozenset(may_follow))
-
-
-def _field_before(tokens: list[Token]) -> list[Token]:
-    """The words and dots before the comparison at the end."""
-    field: list[Token] = []
-    for token in reversed(tokens[:-1]):
-        joined = not field or (token.type == "DOT") != (field[-1].type == "DOT")
-        if token.type not in {"WORD", "STRING", "DOT"} or not joined:
-            break
-        field.append(token)
-    return field[::-1]
 
 
 def parts_of(tree: Filter) -> Iterator[Filter]:
@@ -249,10 +166,6 @@ def _depth(text: str) -> int:
         depth += (character == "(") - (character == ")")
         deepest = max(deepest, depth)
     return deepest
-
-
-def _expected(error: UnexpectedInput) -> Iterable[str]:
-    return getattr(error, "accepts", None) or getattr(error, "allowed", None) or ()
 
 
 class _Tree:
@@ -312,7 +225,7 @@ def _text(token: Token) -> str:
 
 
 @cache
-def _parser() -> Lark:
+def parser() -> Lark:
     """Makes the parser when it is first needed: most programs never filter."""
     from lark import Lark
 

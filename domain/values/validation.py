@@ -23,7 +23,9 @@ def why_invalid(found: Mapping[str, Any], known: Iterable[str] = ()) -> str:
         return "is missing; it must be given"
     if type_ == "extra_forbidden":
         return f"is not a field that can be given{did_you_mean(str(found['loc'][-1]), known)}"
-    wanted = "must be an object" if type_ in OBJECTS else re.sub(r"^\w+ should ", "must ", text)
+    if type_ in OBJECTS:
+        text = "Input should be an object"
+    wanted = re.sub(r"^\w+ should (.*?)(, unable to .*)?$", r"must \1", text)
     return f"{wanted}, not {_given(found['input'])}" if wanted.startswith("must ") else text
 
 

@@ -48,12 +48,15 @@ class LazyGroup(TyperGroup):
         return name, command.load() if isinstance(command, Unloaded) else command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Invokes the command; a closed pipe is not an error."""
+        """Invokes the command; a closed pipe is not an error, and an invalid value is named."""
         try:
             try:
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
+        except typer.BadParameter as error:
+            _name_value(error)
+            raise
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
@@ -75,3 +78,13 @@ class LazyGroup(TyperGroup):
             formatter.write_dl(
                 [(name, self.commands[name].help or "") for name in self.list_commands(ctx)]
             )
+
+
+def _name_value(error: typer.BadParameter) -> None:
+    """Rewrites an error of pydantic's in the words of the ledger: what would be right, and the value."""
+    if error.__cause__ is not None:
+        from jobledger.domain.values.validation import why_invalid
+        from pydantic import ValidationError
+
+        if isinstance(error.__cause__, ValidationError):
+            error.message = why_invalid(error.__cause__.errors()[0])

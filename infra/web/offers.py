@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
-from jobledger.domain.values.filters import MAX_LENGTH, Completion, completion_at
+from jobledger.domain.values.filter_completion import Completion, completion_at
+from jobledger.domain.values.filters import MAX_LENGTH
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.filter_sql import COLUMNS, OPERATORS

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -83,6 +84,25 @@ def test_an_unknown_ledger_name_lists_the_ledgers(cli: Cli, ledger: Ledger) -> N
 )
 def test_a_mistyped_name_suggests_the_right_one(cli: Cli, arguments: list[str], meant: str) -> None:
     assert meant in cli.run(*arguments).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["list", "--limit", "-1"], "'--limit': must be greater than or equal to 0, not '-1'"),
+        (["list", "--limit", "x"], "'--limit': must be a valid integer, not 'x'"),
+        (
+            ["serve", "--port", "70000"],
+            "'--port': must be less than or equal to 65535, not '70000'",
+        ),
+        (["list", "--format", "xml"], "'--format': 'xml' is not one of 'table', 'json'"),
+    ],
+)
+def test_an_invalid_option_names_its_value_and_what_would_be_right(
+    cli: Cli, arguments: list[str], why: str
+) -> None:
+    words = re.sub(r"[│\s]+", " ", cli.run(*arguments).stderr)
+    assert f"Invalid value for {why}" in words
 
 
 def test_label_sets_labels_as_labels_does(cli: Cli, ledger: Ledger) -> None:

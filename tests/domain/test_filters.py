@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.filter_completion import Completion, completion_at
 from jobledger.domain.values.filter_text import quoted, unquoted
 from jobledger.domain.values.filters import (
     MAX_DEPTH,
     MAX_LENGTH,
     All,
-    Completion,
     Ever,
     Filter,
     Not,
     Restriction,
     Some,
-    completion_at,
     parse_field,
     parse_filter,
     parts_of,

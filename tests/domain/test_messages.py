@@ -50,6 +50,13 @@ def test_an_invalid_name_is_refused_with_the_allowed_letters() -> None:
         ("state = FAILED or labels.team = a", "; OR is written in capitals"),
         ("not state = FAILED", "; NOT is written in capitals"),
         ("create_time > 2024-01-01T00:00:00Z", '; a value .* in quotes: "2024-01-01T00:00:00Z"'),
+        ("state == FAILED", "; write = instead of ==$"),
+        ("name =~ night", "; write : instead of =~$"),
+        ("state = FAILED && labels.team = a", "; write AND instead of &&$"),
+        ("state = FAILED || state = EXPIRED", r"; write OR instead of \|\|$"),
+        ("!state = FAILED", "; write NOT instead of !$"),
+        ("attempt => 2", "; write >= instead of =>$"),
+        ("state in (FAILED, EXPIRED)", "; write a comparison for each value, joined by OR, "),
         ("labels.image = a/b:c", '; a value .* in quotes: "a/b:c"'),
     ],
 )
