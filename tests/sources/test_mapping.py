@@ -338,6 +338,52 @@ def test_a_bad_record_does_not_stop_the_others(ledger: Ledger, tmp_path: Path) -
     assert jobs["4"].error_message == 'disk "full"'
 
 
+def test_a_row_that_lacks_columns_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "cut.csv"
+    file.write_text(EXAMPLES["slurm-sacct"].text + "74|train|ann\n")
+    summary = run(ledger, read_mapping("slurm-sacct"), file)
+    assert summary.unplaced == ["line 7: has 3 columns instead of 11"]
+    assert len(summary.jobs) == 3
+
+
+def test_the_time_of_creation_is_the_one_that_the_file_has(ledger: Ledger, tmp_path: Path) -> None:
+    header = EXAMPLES["slurm-sacct"].text.splitlines()[0]
+    submit, start, end = (f"2026-11-01T{time}" for time in ("10:00:00", "09:59:59", "10:05:00"))
+    file = tmp_path / "skewed.csv"
+    file.write_text(f"{header}\n75|train|ann|ml|gpu|{submit}|{start}|{end}|COMPLETED|0:0|n1\n")
+    run(ledger, read_mapping("slurm-sacct"), file)
+    job = ledger.get(name_of("p", "75"))
+    assert job.create_time == datetime(2026, 11, 1, 10, tzinfo=UTC)
+    assert job.state is S.SUCCEEDED
+    assert [event.type for event in ledger.history(job.name)][-1] == "Succeeded"
+
+
+def test_an_invalid_item_does_not_stop_the_other_items_of_its_record(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    mapping = Mapping.model_validate(
+        {
+            "title": "steps",
+            "source": {"kind": "jsonl"},
+            "histories": [
+                {
+                    "name": "{item.id}",
+                    "for_each": "steps",
+                    "events": [{"event": "Started", "time": "item.at"}],
+                }
+            ],
+        }
+    )
+    steps = [{"id": f"s{number}", "at": f"2026-11-0{number}T10:00:00Z"} for number in range(3)]
+    file = tmp_path / "steps.jsonl"
+    file.write_text(json.dumps({"steps": steps}))
+    summary = run(ledger, mapping, file)
+    assert summary.unplaced == [
+        "line 1, steps[0]: item.at: '2026-11-00T10:00:00Z' is not a time (iso)"
+    ]
+    assert sorted(summary.jobs) == [name_of("p", f"s{number}") for number in (1, 2)]
+
+
 def test_a_corrected_file_imports_the_bad_records(ledger: Ledger, tmp_path: Path) -> None:
     file, mapping = tmp_path / "runs.csv", Mapping.model_validate(OWN)
     good = "1,a,01.11.2026 10:00,01.11.2026 11:00,ok\n"

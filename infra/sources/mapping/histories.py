@@ -57,12 +57,17 @@ CHANGE: Final = ("table", "op")
 """The fields of a change that select most histories."""
 
 
+Missed = Callable[[str, InvalidFieldError], None]
+"""Is told which item of a record has no events, and why."""
+
+
 class RecordPlace(NamedTuple):
     """Where a record is in its source, and what decides on its events."""
 
     id: str | None
     """Distinguishes two records of the same content, if the source repeats itself on purpose."""
     judge: Judge
+    missed: Missed | None = None
 
 
 class Histories:
@@ -78,7 +83,11 @@ class Histories:
         """The histories that can match a record, by the record's values of CHANGE."""
 
     def observed(
-        self, record: Record, place: str | None = None, judge: Judge = observe
+        self,
+        record: Record,
+        place: str | None = None,
+        judge: Judge = observe,
+        missed: Missed | None = None,
     ) -> list[Reported]:
         """Returns the events of a record, in order.
 
@@ -87,6 +96,8 @@ class Histories:
             place: Distinguishes two records of the same content, if the source repeats itself on purpose;
                 without it, the same content is recorded once.
             judge: Decides on each event.
+            missed: Called with each item of a list that has an invalid value; without it, such an item
+                costs the whole record.
 
         Returns:
             What to record.
@@ -95,7 +106,7 @@ class Histories:
             InvalidFieldError: A value of the record is not valid.
         """
         found: list[Reported] = []
-        at = RecordPlace(place, judge)
+        at = RecordPlace(place, judge, missed)
         for history in self._candidates(record):
             history.add(record, at, found)
         return found
@@ -179,11 +190,20 @@ class _History:
 
     def add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
         """Adds the events of a record to those that were found."""
-        for context in (record,) if self._for_each is None else items(record, self._for_each):
-            if self._condition is None or self._condition(context):
+        if self._for_each is None:
+            self._add(record, at, found)
+            return
+        for number, context in enumerate(items(record, self._for_each)):
+            try:
                 self._add(context, at, found)
+            except InvalidFieldError as error:
+                if at.missed is None:
+                    raise
+                at.missed(f"{self._for_each}[{number}]", error)
 
     def _add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
+        if self._condition is not None and not self._condition(record):
+            return
         original = self._name(record)
         if original is None:
             raise InvalidFieldError(
@@ -193,10 +213,10 @@ class _History:
         events = [event for rule in self._rules for event in rule.events(name, record, at)]
         created = self._created(record) if self._created else None
         times = [_time_of(event) for event in events]
-        if created is None and not times:
-            return
-        # A job is created before its first event.
-        created = min([created, *times] if created is not None else times)
+        if created is None:
+            if not times:
+                return
+            created = min(times)
         make = partial(self._created_event, name, original, record, created, at)
         # Without a place of its own, the event may come again, and is counted then.
         found.append(make() if at.id is None else Introduction(name, make))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Final, cast
 
@@ -74,8 +75,9 @@ class MappedImport:
             if error is not None:
                 self.summary.miss(place, error)
                 continue
+            missed = partial(self._miss_item, place)
             try:
-                events = self._histories.observed(record)
+                events = self._histories.observed(record, missed=missed)
             except InvalidFieldError as wrong:
                 self.summary.miss(place, wrong)
                 continue
@@ -84,6 +86,9 @@ class MappedImport:
         if self.summary.records and not matched and not self.summary.unplaced_count:
             why = f"no record of {self.summary.records} has what it looks for: is it the right mapping?"
             self.summary.miss("the mapping matches nothing", why)
+
+    def _miss_item(self, place: str, item: str, why: InvalidFieldError) -> None:
+        self.summary.miss(f"{place}, {item}", why)
 
     def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
         """Records them, in batches that are each committed whole. To import again adds nothing."""

@@ -129,7 +129,7 @@ def _table(source: Source, lines: _Lines) -> Iterator[Found]:
     for row in rows:
         if not names:
             names = [name.strip().removeprefix("\ufeff") for name in row]
-        elif len(row) > len(names) and any(row[len(names) :]):
+        elif len(row) < len(names) or any(row[len(names) :]):
             yield lines.found({}, f"has {len(row)} columns instead of {len(names)}")
         else:
             yield lines.found(dict(zip(names, row, strict=False)))
