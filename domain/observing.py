@@ -6,15 +6,16 @@ the run is kept as a comment, so that the history stays right and nothing that w
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from jobledger.domain import events as e
-from jobledger.domain.attempts import attempts_ahead, is_late
+from jobledger.domain.attempts import UNNAMED, attempts_ahead, is_late, named_attempt
 from jobledger.domain.data import Data
 from jobledger.domain.errors import PastNeededError
-from jobledger.domain.job import Job, judge
-from jobledger.domain.states import ABSENT, TERMINAL, WAITING, state_after
+from jobledger.domain.job import Job, judge, recorded
+from jobledger.domain.reports import parse_report
+from jobledger.domain.states import ABSENT, TERMINAL, WAITING, JobState, state_after
 
 
 def introduce(created: Data, job: Job, **_: object) -> tuple[Data, ...]:
@@ -43,6 +44,80 @@ def observe(
         if not isinstance(facts[0], e.Contradicted):
             return facts
     return (as_comment(report),)
+
+
+def observe_in_order(
+    report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
+) -> tuple[Data, ...]:
+    """Decides as `observe` on a change of a system whose changes come in their order.
+
+    Such a system can start a job again, or change its end, without a name for the new attempt. So a
+    state that follows an end begins an attempt, one that follows a pause ends the pause, and one that
+    is reported again is a comment.
+
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC); None is now.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events.
+
+    Raises:
+        PastNeededError: `past` is needed, and is None.
+    """
+    if is_late(job, at):
+        return _late_in_order(report, job, at, past)
+    if (missing := _missing_before(report, job)) is not None:
+        return _after(missing, report, job, at, past)
+    if _follows_end(report, job):
+        data = report.json_object() | {"attempt": job.attempt + 1}
+        report = parse_report(type(report).__name__, data)
+    facts = observe(report, job, at, past)
+    repeats = state_after(type(report).__name__) is job.state
+    return (as_comment(report),) if repeats and isinstance(facts[0], e.Contradicted) else facts
+
+
+def _late_in_order(
+    report: Data, job: Job, at: datetime | None, past: Sequence[e.Event] | None
+) -> tuple[Data, ...]:
+    facts = observe(report, job, at, past)
+    if not isinstance(facts[0], e.Contradicted):
+        return facts
+    if past is None:
+        raise PastNeededError(job.name)
+    repeats = any(type(event.data) is type(report) for event in past)
+    return (as_comment(report),) if repeats else facts
+
+
+def _missing_before(report: Data, job: Job) -> Data | None:
+    """Returns the event that must have happened before, which such a system has no state for."""
+    if job.state is JobState.PAUSED and isinstance(
+        report, e.Queued | e.Preparing | e.Started | e.Succeeded
+    ):
+        return e.Resumed()
+    if job.state in WAITING and job.attempt == 1 and isinstance(report, e.Retried):
+        return e.Started(inferred=True)
+    return None
+
+
+def _after(
+    first: Data, report: Data, job: Job, at: datetime | None, past: Sequence[e.Event] | None
+) -> tuple[Data, ...]:
+    """Decides on a report after an event that nobody reported."""
+    facts = judge(first, job, at, past)
+    for fact in facts:
+        event = e.Event(job.name, job.version + 1, fact, at or datetime.now(UTC))
+        job, past = recorded(job, event, past), None if past is None else [*past, event]
+    return (*facts, *observe_in_order(report, job, at, past))
+
+
+def _follows_end(report: Data, job: Job) -> bool:
+    """Whether a job that has ended is reported in another state, without a name for that attempt."""
+    if job.state not in TERMINAL or named_attempt(report) != UNNAMED:
+        return False
+    return state_after(type(report).__name__) not in (None, job.state)
 
 
 def catch_up(

@@ -6,70 +6,34 @@ marks by hand, a mapped task, sensors, a scheduler that was killed, and `airflow
 
 from __future__ import annotations
 
-import base64
-import json
-import lzma
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from jobledger.domain.job import Job, fold
 from jobledger.infra import Ledger
 from jobledger.infra.sources.attach.follower import Follower
-from jobledger.infra.sources.attach.pgoutput import Decoder, Transaction
-from jobledger.infra.sources.attach.slot import Slot
 from jobledger.infra.sources.mapping.model import ATTACHED, read_mapping
 
 from scripts.attach_airflow.truth import compare, wanted
+from tests.sources.recorded import RecordedSlot, Recording, read_recording
 
 pytestmark = pytest.mark.slow
-RECORDED = Path(__file__).parent / "airflow_changes.xz"
-CHANGES = 500
-"""As many of the recorded changes as one batch has."""
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Any:
-    return json.loads(lzma.decompress(RECORDED.read_bytes()))
+def recorded() -> Recording:
+    return read_recording("airflow")
 
 
-class RecordedSlot(Slot):
-    """A slot whose messages are those of a file, from where it was advanced to."""
-
-    def __init__(self, messages: list[bytes]) -> None:
-        super().__init__("", "recorded")
-        decoder = Decoder()
-        self._left = [each for message in messages if (each := decoder.read(message))]
-
-    def peek(self) -> list[Transaction]:
-        """The next transactions, of about CHANGES changes."""
-        return list(self._batch())
-
-    def _batch(self) -> Iterator[Transaction]:
-        count = 0
-        for transaction in self._left:
-            yield transaction
-            count += len(transaction.changes)
-            if count >= CHANGES:
-                return
-
-    def advance(self, lsn: str) -> None:
-        """Forgets what was carried over."""
-        ends = [each.commit_lsn for each in self._left]
-        self._left = self._left[ends.index(lsn) + 1 :]
-
-
-def test_no_transition_is_missing_or_doubled(ledger: Ledger, recorded: Any) -> None:
-    messages = [base64.b85decode(each) for each in recorded["messages"]]
+def test_no_transition_is_missing_or_doubled(ledger: Ledger, recorded: Recording) -> None:
+    messages = recorded.messages
     mapping = read_mapping("airflow", ATTACHED)
     following = Follower(ledger, RecordedSlot(messages), mapping, "p")
     while following.carry_over():
         pass
     assert following.summary.unplaced == []
-    assert sum(key.count("/") > 1 for key in wanted(recorded["noted"])) == 500
-    found = compare(ledger, recorded["noted"])
+    assert sum(key.count("/") > 1 for key in wanted(recorded.noted)) == 500
+    found = compare(ledger, recorded.noted)
     assert found.differing == []
     assert (found.missing, found.doubled) == (0, 0)
 
@@ -80,10 +44,10 @@ def test_no_transition_is_missing_or_doubled(ledger: Ledger, recorded: Any) -> N
         "skipped": "CANCELLED",
         "upstream_failed": "CANCELLED",
     }
-    last = {key: new for key, op, _, new in recorded["noted"] if new}
+    last = {key: new for key, op, _, new in recorded.noted if new}
     states = Counter(ended[state] for state in last.values())
     jobs = list(ledger.list('labels.dag = "etl"'))
-    mapped_away = sum(op == "MAPPED" for _, op, _, _ in recorded["noted"])
+    mapped_away = sum(op == "MAPPED" for _, op, _, _ in recorded.noted)
     assert Counter(job.state.name for job in jobs if job.state) == states + Counter(
         CANCELLED=mapped_away
     )

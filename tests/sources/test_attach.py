@@ -209,19 +209,31 @@ ROWS: dict[str, tuple[list[str], list[str], dict[str, tuple[JobState, int]]]] = 
         {"river-1": (S.SUCCEEDED, 2)},
     ),
     "dagster": (
-        ["CREATE TABLE runs (id serial PRIMARY KEY, run_id text, pipeline_name text, status text, run_body text)"],
+        [
+            "CREATE TABLE runs (id serial PRIMARY KEY, run_id text, pipeline_name text, status text, run_body text, partition text,"
+            " create_timestamp timestamp DEFAULT timezone('utc', now()), update_timestamp timestamp, start_time float8, end_time float8)",
+            "CREATE TABLE event_logs (id serial PRIMARY KEY, run_id text, event text, dagster_event_type text, timestamp timestamp, step_key text)",
+        ],
         [
             "INSERT INTO runs (run_id, pipeline_name, status, run_body) VALUES ('a1', 'daily', 'NOT_STARTED',"
             """ '{"parent_run_id": "a0", "root_run_id": "z", "tags": {"dagster/schedule_name": "nightly"}}')""",
-            *(f"UPDATE runs SET status = '{each}'" for each in ("QUEUED", "STARTING", "STARTED", "FAILURE")),
+            *(f"UPDATE runs SET status = '{each}'" for each in ("QUEUED", "STARTING", "STARTED")),
+            *(
+                "INSERT INTO event_logs (run_id, event, dagster_event_type, timestamp, step_key) VALUES ('a1', '{\"pipeline_name\": \"daily\"}',"
+                f" '{each}', timezone('utc', clock_timestamp()), 'load')"
+                for each in ("STEP_START", "STEP_UP_FOR_RETRY", "STEP_RESTARTED", "STEP_OUTPUT", "STEP_FAILURE")
+            ),
+            "INSERT INTO event_logs (run_id, event, dagster_event_type) VALUES ('a1', '{\"dagster_event\": {\"message\": \"Steps failed\"}}', 'PIPELINE_FAILURE')",
+            "UPDATE runs SET status = 'FAILURE'",
         ],
-        {"a1": (S.FAILED, 1)},
+        {"a1": (S.FAILED, 1), "a1_x2F_load": (S.FAILED, 2)},
     ),
     "prefect": (
         [
             "CREATE TABLE flow_run (id text PRIMARY KEY, name text, created timestamptz DEFAULT now(), flow_id text, parameters json, deployment_id text,"
-            " parent_task_run_id text, created_by jsonb)",
-            "CREATE TABLE task_run (id text PRIMARY KEY, name text, created timestamptz DEFAULT now(), flow_run_id text, task_key text, dynamic_key text)",
+            " parent_task_run_id text, created_by jsonb, expected_start_time timestamptz DEFAULT now())",
+            "CREATE TABLE task_run (id text PRIMARY KEY, name text, created timestamptz DEFAULT now(), flow_run_id text, task_key text, dynamic_key text,"
+            " expected_start_time timestamptz DEFAULT now())",
             "CREATE TABLE flow_run_state (id serial PRIMARY KEY, flow_run_id text, type text, timestamp timestamptz DEFAULT clock_timestamp(), name text, message text)",
             "CREATE TABLE task_run_state (id serial PRIMARY KEY, task_run_id text, type text, timestamp timestamptz DEFAULT clock_timestamp(), name text, message text)",
         ],
@@ -230,27 +242,31 @@ ROWS: dict[str, tuple[list[str], list[str], dict[str, tuple[JobState, int]]]] = 
             "INSERT INTO task_run (id, name, flow_run_id, task_key) VALUES ('t1', 'load-0', 'f1', 'load')",
             *(
                 f"INSERT INTO flow_run_state (flow_run_id, type, name, message) VALUES ('f1', '{type_}', '{type_}', 'm')"
-                for type_ in ("SCHEDULED", "PENDING", "RUNNING", "CRASHED")
+                for type_ in ("SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "CRASHED")
             ),
             *(
                 f"INSERT INTO task_run_state (task_run_id, type, name, message) VALUES ('t1', '{type_}', '{type_}', 'm')"
                 for type_ in ("PENDING", "RUNNING", "COMPLETED")
             ),
         ],
-        {"flow-run-f1": (S.FAILED, 1), "task-run-t1": (S.SUCCEEDED, 1)},
+        {"flow-run-f1": (S.FAILED, 2), "task-run-t1": (S.SUCCEEDED, 1)},
     ),
     "dbos": (
         [
             "CREATE SCHEMA dbos",
             "CREATE TABLE dbos.workflow_status (workflow_uuid text PRIMARY KEY, status text, name text, class_name text, authenticated_user text, error text, queue_name text,"
-            " parent_workflow_id text, forked_from text)",
+            " parent_workflow_id text, forked_from text, created_at bigint DEFAULT extract(epoch FROM now()) * 1000,"
+            " updated_at bigint)",
         ],
         [
             "INSERT INTO dbos.workflow_status (workflow_uuid, status, name, parent_workflow_id, forked_from) VALUES ('w1', 'ENQUEUED', 'checkout', 'w0', 'v1')",
             "UPDATE dbos.workflow_status SET status = 'PENDING'",
+            "UPDATE dbos.workflow_status SET status = 'CANCELLED'",
+            "UPDATE dbos.workflow_status SET status = 'ENQUEUED'",
+            "UPDATE dbos.workflow_status SET status = 'PENDING'",
             "UPDATE dbos.workflow_status SET status = 'ERROR', error = 'card declined'",
         ],
-        {"w1": (S.FAILED, 1)},
+        {"w1": (S.FAILED, 2)},
     ),
 }  # fmt: skip
 
@@ -356,6 +372,27 @@ def test_what_was_done_to_the_source_is_undone(ledger: Ledger, database: str) ->
     attached.end()
     assert attached._slot.identities(tables) == before
     assert before["dag_run"] == "NOTHING"
+
+
+def test_tables_of_a_newer_mapping_are_followed_too(
+    cli: Cli, ledger: Ledger, database: str
+) -> None:
+    """A mapping of an earlier version followed fewer tables."""
+    made, changed, expected = ROWS["dagster"]
+    run(database, *made)
+    name = slot_name(ledger.name, "dagster")
+    newer = read_mapping("dagster", ATTACHED)
+    earlier = newer.model_copy(
+        update={"source": newer.source.model_copy(update={"tables": ("runs",)})}
+    )
+    Follower(ledger, Slot(database, name), earlier, "p").begin()
+    answer = cli.run("attach", database, "--as", "dagster", "--once")
+    assert f"adding event_logs to publication {name}" in " ".join(answer.stderr.split())
+    run(database, *changed)
+    cli("attach", database, "--as", "dagster", "--once")
+    assert jobs(ledger) == expected
+    assert ledger.get("projects/p/jobs/a1").error_message == "Steps failed"
+    assert ledger.get("projects/p/jobs/a1_x2F_load").parents == ["projects/p/jobs/a1"]
 
 
 def test_a_role_without_rights_on_the_tables(ledger: Ledger, database: str) -> None:

@@ -78,8 +78,11 @@ def follow(
         follower = Follower(ledger, slot, mapping, aim.project, max_bytes=limit * MEBIBYTE)
         if follower.must_begin():
             follower.check()
-            _announce(mapping, slot)
+            _announce(follower, mapping, slot)
             follower.begin()
+        elif tables := follower.unfollowed():
+            ERR.print(f"adding {', '.join(tables)} to publication {slot.name}", markup=False)
+            follower.extend(tables)
         try:
             if once:
                 while follower.carry_over():
@@ -127,9 +130,9 @@ def _found(context: typer.Context, source: str, system: str) -> tuple[Target, Ma
     return aim, mapping, Slot(source, slot_name(aim.ledger, short))
 
 
-def _announce(mapping: Mapping, slot: Slot) -> None:
+def _announce(follower: Follower, mapping: Mapping, slot: Slot) -> None:
     """Prints the changes of the source before they are made."""
-    tables = ", ".join(mapping.source.tables)
+    tables = ", ".join(follower.tables())
     ERR.print(f"making publication and slot {slot.name} for {tables}", markup=False)
     if mapping.source.whole_rows:
         whole = ", ".join(mapping.source.whole_rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from threading import Event as Signal
 from typing import Any, Final
@@ -75,6 +75,12 @@ class Follower:
             raise AttachError("tables", f"there is no {', '.join(missing)} in that database")
         self._check_version()
 
+    def tables(self) -> list[str]:
+        """The tables that are followed: those that the mapping needs, and the optional ones that exist."""
+        source = self._mapping.source
+        optional = self._slot.tables(source.optional_tables)
+        return [*source.tables, *(each for each in source.optional_tables if each in optional)]
+
     def begin(self) -> None:
         """Makes the publication and the slot, and records the rows that are there.
 
@@ -91,7 +97,7 @@ class Follower:
         judge = catch_up if self._notes() else observe
         before = self._slot.identities(source.whole_rows)
         changed = {table: was for table, was in before.items() if was != FULL}
-        with self._slot.create(source.tables, source.whole_rows, source.snapshot) as (lsn, rows):
+        with self._slot.create(self.tables(), source.whole_rows, source.snapshot) as (lsn, rows):
             noted = {"runId": lsn, "lsn": lsn, "snapshot": BEGUN, "replicaIdentity": changed}
             self._note("Started", noted)
             now = datetime.now(UTC)
@@ -103,6 +109,15 @@ class Follower:
                 )
             )
             self._note("ProgressReported", {"runId": lsn, "snapshot": "recorded"})
+
+    def unfollowed(self) -> list[str]:
+        """Tables that the mapping needs, and that it did not need when the slot was made."""
+        return self._slot.unpublished(self.tables())
+
+    def extend(self, tables: Sequence[str]) -> None:
+        """Follows further tables, whose earlier changes are not known."""
+        self._slot.publish(tables)
+        self._note("Commented", {"note": f"{', '.join(tables)} is followed from now on"})
 
     def must_begin(self) -> bool:
         """Whether there is no slot, or one whose beginning was interrupted.

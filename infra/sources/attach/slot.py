@@ -19,6 +19,7 @@ BOUNDS: Final = sql.load(__package__, "bounds")
 STATUS: Final = sql.load(__package__, "status")
 REQUIREMENTS: Final = sql.load(__package__, "requirements")
 IDENTITIES: Final = sql.load(__package__, "identities")
+UNPUBLISHED: Final = sql.load(__package__, "unpublished")
 FULL: Final = "FULL"
 BATCH_CHANGES: Final = 50_000
 """About how many changes are read at once, if they are not too large."""
@@ -119,6 +120,20 @@ class Slot:
             reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             reading.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(Literal(snapshot)))
             yield Snapshot(lsn, _rows(reading, tables, queries))
+
+    def unpublished(self, tables: Sequence[str]) -> list[str]:
+        """Those of the tables that are not in the publication."""
+        with self._connection() as connection:
+            rows = connection.execute(UNPUBLISHED, {"tables": list(tables), "name": self.name})
+            return [row["table"] for row in rows]
+
+    def publish(self, tables: Sequence[str]) -> None:
+        """Adds tables to the publication: the slot has their changes from now on."""
+        names = SQL(", ").join(Identifier(*table.split(".")) for table in tables)
+        with self._connection() as connection:
+            connection.execute(
+                SQL("ALTER PUBLICATION {} ADD TABLE {}").format(Identifier(self.name), names)
+            )
 
     def _create(self, connection: psycopg.Connection[Any]) -> tuple[str, str]:
         statement = SQL("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT")

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES
-from jobledger.domain.observing import introduce, observe
+from jobledger.domain.observing import introduce, observe, observe_in_order
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import display_name, job_id
@@ -168,6 +168,7 @@ class _History:
         """`by` are the fields whose conditions `may_match` tests, and `add` does not again."""
         self._to = to
         self._for_each = history.for_each
+        self._in_order = history.in_order
         when = {key: history.when[key] for key in history.when.keys() - set(by)}
         self._condition = condition(when, history.unless)
         self._change_condition = condition(
@@ -190,6 +191,8 @@ class _History:
 
     def add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
         """Adds the events of a record to those that were found."""
+        if self._in_order and at.judge is observe:
+            at = at._replace(judge=observe_in_order)
         if self._for_each is None:
             self._add(record, at, found)
             return

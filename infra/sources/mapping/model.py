@@ -88,6 +88,8 @@ class Source(Part):
     """For sql: the query whose rows are the records."""
     tables: tuple[str, ...] = ()
     """For changes: the tables that are followed."""
+    optional_tables: tuple[str, ...] = ()
+    """For changes: tables that are followed if the source has them; not all of its versions do."""
     whole_rows: tuple[str, ...] = ()
     """For changes: those of which the old row is needed, by REPLICA IDENTITY FULL."""
     snapshot: dict[str, str] = {}
@@ -159,8 +161,10 @@ class History(Part):
     """A template of the id of the first of its parents' parents."""
     triggered_by: str | None = None
     """A template of what began it: a person, a program or a job's name."""
+    in_order: bool = False
+    """Whether the changes come in their order, so that a state after an end is a new attempt."""
     created: str | tuple[str, ...] | None = None
-    """The field of the time it was created; else that of its first event."""
+    """The field of the time it was created, or `FIELD & FIELD` for the earliest; else that of its first event."""
     events: tuple[EventRule, ...] = ()
 
 

@@ -17,6 +17,9 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_DIGITS: Final = 15
 """Of a whole number that a float holds exactly."""
 
+COMMIT_TIME: Final = "commit_time"
+_ISO: Final = Times()
+
 ReadTime = Callable[[Record], datetime | None]
 Parse = Callable[[str, Any], datetime]
 
@@ -25,31 +28,43 @@ def time_of(fields: str | Sequence[str], times: Times) -> ReadTime:
     """Returns what reads the time in a field, or a time some seconds after it.
 
     Args:
-        fields: A field; of `FIELD | FIELD`, the first that has a time. The seconds are in further ones.
+        fields: A field; of `FIELD | FIELD`, the first that has a time, and of `FIELD & FIELD` the earliest.
+            The seconds are in further ones.
         times: The form of times, and the zone of those without one.
 
     Returns:
         A function of a record. It returns the time (UTC), or None if there is none, and raises
         InvalidFieldError if the value is not a time, or has no zone and none is configured.
     """
+    if isinstance(fields, str) and "&" in fields:
+        return _earliest([time_of(each, times) for each in fields.split("&")])
     first, *more = (fields,) if isinstance(fields, str) else fields
     choices = [(path, field(path)) for path in (each.strip() for each in first.split("|"))]
     seconds = [(path, field(path)) for path in more]
+    first = first.strip()
     nothing, parse = frozenset(times.nothing), _parser(times)
     if len(choices) == 1 and not seconds:
-        return _one_time(*choices[0], nothing, parse)
+        return _one_time(*choices[0], nothing, _parse_commit if first == COMMIT_TIME else parse)
 
     def read(record: Record) -> datetime | None:
         found = _first(choices, record, nothing)
         values = [each(record) for _, each in seconds]
         if found is None or any(_is_nothing(value, nothing) for value in values):
             return None
-        time = parse(*found)
+        time = _parse_commit(*found) if found[0] == COMMIT_TIME else parse(*found)
         for (path, _), value in zip(seconds, values, strict=True):
             time += timedelta(seconds=_seconds(path, value))
         return time
 
     return read
+
+
+def _earliest(times: Sequence[ReadTime]) -> ReadTime:
+    def earliest(record: Record) -> datetime | None:
+        found = [time for read in times if (time := read(record)) is not None]
+        return min(found, default=None)
+
+    return earliest
 
 
 def _one_time(path: str, read: Read, nothing: frozenset[str], parse: Parse) -> ReadTime:
@@ -75,6 +90,11 @@ def _first(
 
 def _is_nothing(value: Any, nothing: frozenset[str]) -> bool:
     return value is None or value == "" or (bool(nothing) and text_of(value) in nothing)
+
+
+def _parse_commit(path: str, value: Any) -> datetime:
+    """The time of a commit, which `attach` adds to each change, whatever the form of the others."""
+    return _read(path, value, _ISO, datetime.fromisoformat)
 
 
 def _parser(times: Times) -> Parse:

@@ -1,0 +1,246 @@
+"""Dagster, Prefect and DBOS from PyPI: how each is installed, run on PostgreSQL, and given work."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scripts.attach_airflow.airflow import free_port, until
+
+ROOT = Path(__file__).parent.parent.parent
+SEEDS = Path(__file__).parent / "seeds"
+DAGSTER_YAML = """
+storage: {postgres: {postgres_url: "URL"}}
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+  config: {max_concurrent_runs: 2, dequeue_interval_seconds: 1}
+telemetry: {enabled: false}
+"""
+LAUNCH = """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
+    ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+AGAIN = """mutation($p: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $p) {
+    ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+TERMINATE = """mutation($run: String!, $policy: TerminateRunPolicy) {
+    terminateRun(runId: $run, terminatePolicy: $policy) { __typename } }"""
+DELETE = "mutation($run: String!) { deletePipelineRun(runId: $run) { __typename } }"
+STATUS = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+
+
+class Noted(NamedTuple):
+    """A table whose states a trigger notes: SQL for a row's history, its state, and the time of that."""
+
+    table: str
+    key: str
+    state: str
+    time: str = "clock_timestamp()"
+    deleted: bool = True
+    """Whether the mapping has an event for a deleted row."""
+
+
+class System:
+    """One of the systems, in a folder of its own, on a database."""
+
+    name: str
+    packages: tuple[str, ...]
+    noted: tuple[Noted, ...]
+
+    def __init__(self, folder: Path, host: Path) -> None:
+        """`host` is the folder of the server's socket."""
+        self.folder = folder
+        self.dsn = f"host={host} user=postgres dbname={self.name}"
+        self.url = f"postgresql://postgres@/{self.name}?host={host}"
+        self.environment = dict(os.environ) | {"DO_NOT_TRACK": "1"}
+
+    @property
+    def bin(self) -> Path:
+        """Where its programs are."""
+        return ROOT / f".venv-{self.name}" / "bin"
+
+    def install(self) -> None:
+        """Installs it, the first time."""
+        if not (self.bin / self.name).exists():
+            uv = str(ROOT / ".venv" / "bin" / "uv")
+            subprocess.run(
+                [uv, "venv", "--quiet", "--allow-existing", str(self.bin.parent)], check=True
+            )
+            python = str(self.bin / "python")
+            subprocess.run(
+                [uv, "pip", "install", "--quiet", "--python", python, *self.packages], check=True
+            )
+
+    def command(self, *arguments: str) -> None:
+        """Runs a program of its own; it must succeed."""
+        with (self.folder / "commands.log").open("ab") as log:
+            subprocess.run(
+                [str(self.bin / arguments[0]), *arguments[1:]], env=self.environment, cwd=SEEDS,
+                check=True, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[None]:
+        """A program that runs meanwhile; it is killed at the end, with all that it started."""
+        with (self.folder / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                [str(self.bin / arguments[0]), *arguments[1:]], env=self.environment, cwd=SEEDS,
+                start_new_session=True, stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def prepare(self) -> None:
+        """Makes its tables."""
+
+    def work(self) -> None:
+        """Lets all happen that its mapping has events for."""
+
+
+class Dbos(System):
+    """Workflows that work, fail, call others, wait in a queue, are cancelled, resumed and forked."""
+
+    name = "dbos"
+    packages = ("dbos>=3,<4",)
+    noted = (Noted("dbos.workflow_status", "r.workflow_uuid", "r.status"),)
+
+    def prepare(self) -> None:
+        """Makes its tables."""
+        self.command("python", "dbos_app.py", self.url, "schema")
+
+    def work(self) -> None:
+        """Runs the workflows."""
+        self.command("python", "dbos_app.py", self.url)
+
+
+class Prefect(System):
+    """Flows and tasks that work, fail, are tried again, run others, and are changed by hand."""
+
+    name = "prefect"
+    packages = ("prefect>=3,<4",)
+    noted = (
+        Noted(
+            "flow_run_state", "'flow-run-' || r.flow_run_id",
+            "CASE WHEN r.name = 'Retrying' THEN r.name ELSE r.type::text END", "r.timestamp", deleted=False,
+        ),
+        Noted(
+            "task_run_state", "'task-run-' || r.task_run_id",
+            "CASE WHEN r.name = 'Retrying' THEN r.name ELSE r.type::text END", "r.timestamp", deleted=False,
+        ),
+        Noted("flow_run", "'flow-run-' || r.id", "NULL"),
+        Noted("task_run", "'task-run-' || r.id", "NULL"),
+    )  # fmt: skip
+
+    def prepare(self) -> None:
+        """Makes its tables, as its server does when it starts."""
+        port = free_port()
+        self._api = f"http://127.0.0.1:{port}/api"
+        self.environment |= {
+            "PREFECT_HOME": str(self.folder),
+            "PREFECT_API_DATABASE_CONNECTION_URL": self.url.replace(
+                "postgresql", "postgresql+asyncpg"
+            ),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_API_URL": self._api,
+        }
+        self._server = ("prefect", "server", "start", "--port", str(port))
+        with self.started(*self._server):
+            until(self._serves, "Prefect's API answers")
+
+    def work(self) -> None:
+        """Runs the flows; states of tasks come to the server a little later."""
+        with self.started(*self._server):
+            until(self._serves, "Prefect's API answers")
+            self.command("python", "prefect_flows.py")
+            time.sleep(10)
+
+    def _serves(self) -> bool:
+        return _answers(f"{self._api}/health")
+
+
+class Dagster(System):
+    """Runs and steps that work, fail, are tried again, wait in a queue, are terminated and deleted."""
+
+    name = "dagster"
+    packages = ("dagster>=1,<2", "dagster-postgres", "dagster-webserver")
+    noted = (
+        Noted("runs", "r.run_id", "r.status"),
+        Noted("event_logs", "r.run_id || '/' || r.step_key", "r.dagster_event_type", deleted=False),
+    )
+
+    def prepare(self) -> None:
+        """Makes its tables."""
+        self.environment |= {
+            "DAGSTER_HOME": str(self.folder),
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
+        }
+        yaml = DAGSTER_YAML.replace("URL", self.url.replace("postgresql", "postgresql+psycopg2"))
+        (self.folder / "dagster.yaml").write_text(yaml)
+        self.command("dagster", "instance", "migrate")
+
+    def work(self) -> None:
+        """Launches runs through its web server, with its daemon."""
+        port = free_port()
+        self._api = f"http://127.0.0.1:{port}"
+        with self.started("dagster", "dev", "-f", "dagster_jobs.py", "-p", str(port)):
+            until(lambda: _answers(f"{self._api}/server_info"), "Dagster's web server answers")
+            self._drive()
+
+    def _drive(self) -> None:
+        good, bad = [self._launch("good") for _ in range(2)], self._launch("bad")
+        for run in (*good, bad):
+            self._until(run, *ENDED)
+        again = self._ask(AGAIN, p={"parentRunId": bad, "strategy": "FROM_FAILURE"})
+        self._until(again["launchRunReexecution"]["run"]["runId"], *ENDED)
+        long = self._launch("long")
+        self._until(long, "STARTED")
+        self._ask(TERMINATE, run=long)
+        self._until(long, *ENDED)
+        marked = self._launch("long")
+        self._ask(TERMINATE, run=marked, policy="MARK_AS_CANCELED_IMMEDIATELY")
+        self._until(marked, *ENDED)
+        self._ask(DELETE, run=good[0])
+
+    def _launch(self, job: str) -> str:
+        selector = {
+            "repositoryLocationName": "dagster_jobs.py",
+            "repositoryName": "__repository__",
+            "jobName": job,
+        }
+        tags = [{"key": "user", "value": "ada"}]
+        asked = {"selector": selector, "executionMetadata": {"tags": tags}, "runConfigData": {}}
+        return self._ask(LAUNCH, p=asked)["launchRun"]["run"]["runId"]
+
+    def _until(self, run: str, *states: str) -> None:
+        until(
+            lambda: self._ask(STATUS, run=run)["runOrError"]["status"] in states,
+            f"{run} is in {states}",
+        )
+
+    def _ask(self, query: str, **variables: Any) -> Mapping[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"{self._api}/graphql", body, {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.load(answer)["data"]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10):
+            return True
+    except OSError:
+        return False
+
+
+SYSTEMS: dict[str, type[System]] = {each.name: each for each in (Dagster, Prefect, Dbos)}
