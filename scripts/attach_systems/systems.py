@@ -164,7 +164,7 @@ class Prefect(System):
             time.sleep(10)
 
     def _serves(self) -> bool:
-        return _answers(f"{self._api}/health")
+        return answers(f"{self._api}/health")
 
 
 class Dagster(System):
@@ -192,7 +192,7 @@ class Dagster(System):
         port = free_port()
         self._api = f"http://127.0.0.1:{port}"
         with self.started("dagster", "dev", "-f", "dagster_jobs.py", "-p", str(port)):
-            until(lambda: _answers(f"{self._api}/server_info"), "Dagster's web server answers")
+            until(lambda: answers(f"{self._api}/server_info"), "Dagster's web server answers")
             self._drive()
 
     def _drive(self) -> None:
@@ -235,7 +235,8 @@ class Dagster(System):
             return json.load(answer)["data"]
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server answers there."""
     try:
         with urllib.request.urlopen(url, timeout=10):
             return True

@@ -1,0 +1,1 @@
+select * from {{ ref('raw_orders') }} where customer is not null
