@@ -24,7 +24,12 @@ def install() -> None:
     if not (BIN / "airflow").exists():
         uv = str(ROOT / ".venv" / "bin" / "uv")
         subprocess.run([uv, "venv", "--quiet", str(BIN.parent)], check=True)
-        packages = ["apache-airflow>=3,<4", "psycopg2-binary", "asyncpg"]
+        packages = [
+            "apache-airflow>=3,<4",
+            "apache-airflow-providers-openlineage",
+            "psycopg2-binary",
+            "asyncpg",
+        ]
         python = str(BIN / "python")
         subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
 
@@ -48,8 +53,8 @@ def until(condition: Callable[[], object], what: str) -> None:
 class Airflow:
     """One installation: its folder, its database, its programs and its API."""
 
-    def __init__(self, folder: Path, dag: Path) -> None:
-        """`folder` holds the server's socket; Airflow's home is made in it."""
+    def __init__(self, folder: Path, dag: Path, lineage_url: str) -> None:
+        """`folder` holds the server's socket; Airflow's home is made in it. OpenLineage events go to `lineage_url`."""
         self.dsn = f"host={folder} user=postgres dbname=airflow"
         self.home = folder / "home"
         (self.home / "dags").mkdir(parents=True)
@@ -68,6 +73,8 @@ class Airflow:
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
             "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+            "OPENLINEAGE__TRANSPORT": json.dumps({"type": "http", "url": lineage_url}),
+            "OPENLINEAGE__NAMESPACE": "airflow",
             "API__PORT": str(port),
             "API__WORKERS": "1",
         }

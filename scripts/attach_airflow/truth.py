@@ -14,6 +14,10 @@ PAUSED = frozenset({"up_for_reschedule", "deferred"})
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
+PROCESSES = frozenset({"extract", "flaky", "fails", "choose"})
+"""Tasks that run in a process of their own, and once for each try."""
+
+
 class Compared(NamedTuple):
     """How a ledger's histories differ from what was noted."""
 
@@ -43,6 +47,37 @@ def wanted(noted: Iterable[Sequence[str | None]]) -> dict[str, list[str]]:
             if old not in PAUSED or state != "scheduled":
                 found[key].append(EVENTS[state])
     return dict(found)
+
+
+def ends_of_processes(noted: Iterable[Sequence[str | None]]) -> dict[str, Counter[str]]:
+    """How often each task ended while it ran in a process: those send OpenLineage events."""
+    found = defaultdict[str, Counter[str]](Counter)
+    for key, _, old, state in noted:
+        assert key is not None
+        parts = key.split("/")
+        if (
+            len(parts) > 2
+            and parts[2] in PROCESSES
+            and old == "running"
+            and state in ("success", "failed", "up_for_retry")
+        ):
+            found[parts[2]][EVENTS[state]] += 1
+    return dict(found)
+
+
+def compare_lineage(
+    ledger: Any, noted: Iterable[Sequence[str | None]]
+) -> dict[str, tuple[Counter[str], Counter[str]]]:
+    """By task, the ends that were noted and those that OpenLineage told, where they differ."""
+    from jobledger.domain.values.job_ids import job_id
+
+    differing = {}
+    for task, ends in ends_of_processes(noted).items():
+        history = ledger.history(f"projects/lineage/jobs/{job_id(f'airflow|etl.{task}')}")
+        told = Counter(event.type for event in history if event.type in ends)
+        if told != ends:
+            differing[task] = (ends, told)
+    return differing
 
 
 def compare(ledger: Any, noted: Iterable[Sequence[str | None]]) -> Compared:
