@@ -231,17 +231,24 @@ class Follower:
     def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:
         for lsn, commit_time, changes in transactions:
             committed = commit_time.isoformat()
+            first_times: dict[str, datetime] = {}
             for number, change in enumerate(changes):
                 # Its place is in the request ids, as two changes may be equal.
                 place = f"{lsn} #{number}"
-                yield from self._observed(record_of(change, committed), place, place)
+                record = record_of(change, committed)
+                yield from self._observed(record, place, place, first_times=first_times)
 
     def _observed(
-        self, record: dict[str, Any], where: str, place: str | None, judge: Judge = observe
+        self,
+        record: dict[str, Any],
+        where: str,
+        place: str | None,
+        judge: Judge = observe,
+        first_times: dict[str, datetime] | None = None,
     ) -> list[Reported]:
         self.summary.records += 1
         try:
-            return self._histories.observed(record, place, judge)
+            return self._histories.observed(record, place, judge, first_times)
         except InvalidFieldError as wrong:
             self.summary.miss(f"{record['table']} {where}", wrong)
             return []

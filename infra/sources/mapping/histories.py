@@ -63,6 +63,8 @@ class RecordPlace(NamedTuple):
     id: str | None
     """Distinguishes two records of the same content, if the source repeats itself on purpose."""
     judge: Judge
+    first_times: dict[str, datetime] | None = None
+    """By job, when the first of the events happened that came with the record, as far as is known."""
 
 
 class Histories:
@@ -78,7 +80,11 @@ class Histories:
         """The histories that can match a record, by the record's values of CHANGE."""
 
     def observed(
-        self, record: Record, place: str | None = None, judge: Judge = observe
+        self,
+        record: Record,
+        place: str | None = None,
+        judge: Judge = observe,
+        first_times: dict[str, datetime] | None = None,
     ) -> list[Reported]:
         """Returns the events of a record, in order.
 
@@ -87,6 +93,8 @@ class Histories:
             place: Distinguishes two records of the same content, if the source repeats itself on purpose;
                 without it, the same content is recorded once.
             judge: Decides on each event.
+            first_times: By job, when its first event happened of the records of one transaction; each record
+                adds to it. A job that none of them creates earlier is created then.
 
         Returns:
             What to record.
@@ -95,7 +103,7 @@ class Histories:
             InvalidFieldError: A value of the record is not valid.
         """
         found: list[Reported] = []
-        at = RecordPlace(place, judge)
+        at = RecordPlace(place, judge, first_times)
         for history in self._candidates(record):
             history.add(record, at, found)
         return found
@@ -197,6 +205,8 @@ class _History:
             return
         # A job is created before its first event.
         created = min([created, *times] if created is not None else times)
+        if at.first_times is not None:
+            at.first_times[name] = min(created, at.first_times.get(name, created))
         make = partial(self._created_event, name, original, record, created, at)
         # Without a place of its own, the event may come again, and is counted then.
         found.append(make() if at.id is None else Introduction(name, make))
@@ -217,6 +227,8 @@ class _History:
             **(self._spec(record) or {}),
         }
         data = {"labels": labels, "spec": spec, **self._related(record)}
+        if at.first_times is not None:
+            time = min(time, at.first_times[name])
         return self._to.event(name, ("Created", data, time), at)
 
     def _related(self, record: Record) -> dict[str, Any]:
