@@ -261,7 +261,7 @@ class Committer:
             appender.check_versions(first_versions(write.rows))  # Says which, and what is there.
             raise
         write.placed = placed
-        self.cache.store(jobs.values(), placed)
+        self.cache.store(jobs.values(), placed, write.added_bytes)
 
     def _connected(self) -> Appender:
         """The connection to write on, made anew if it broke."""

@@ -68,6 +68,8 @@ class Pending(ABC):
     """The jobs of which it needs all events; it is `alone` then."""
     pasts: Mapping[str, Sequence[Event]] = {}
     """Their events, once they were read."""
+    added_bytes: int | None = None
+    """How many bytes its jobs can have gained in memory, if it knows."""
     alone: bool = False
     """Whether it needs a transaction of its own, on jobs as they are then."""
     placed: Placed | None = None
