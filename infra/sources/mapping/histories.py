@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -23,6 +22,7 @@ from jobledger.infra.eventstore.commit.plain import PlainEvent, plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.sources.content import quoted, sorted_json
 from jobledger.infra.sources.mapping.model import EventRule, History, Kind, Lookup, Times
 from jobledger.infra.sources.mapping.model import Mapping as MappingFile
 from jobledger.infra.sources.mapping.times import time_of
@@ -37,12 +37,6 @@ from jobledger.infra.sources.mapping.values import (
     text_of,
 )
 
-_quoted: Final = json.encoder.encode_basestring_ascii
-_JSON: Final = json.JSONEncoder(sort_keys=True)
-_encode: Final = json.encoder.c_make_encoder(  # type: ignore[attr-defined] # Its stub leaves it out.
-    None, _JSON.default, _quoted, None, _JSON.key_separator, _JSON.item_separator, True, False, True
-)
-"""What `JSONEncoder(sort_keys=True).encode` makes for each call; it returns parts."""
 _KNOWN_NAMES: Final = 65_536
 """How many names of jobs are cached: most jobs have several events near each other."""
 OPTIONAL_FIELDS: Final = frozenset({"error", "reason", "output"})
@@ -134,8 +128,8 @@ class Target(NamedTuple):
         """Makes an event; its request id depends on its content and its place, so that it is recorded once."""
         type_, data, time = parts
         # As the JSON encoder writes the list of these.
-        content = f'[{_quoted(name)}, "{type_}", "{time.isoformat()}", {"".join(_encode(data, 0))}'
-        content += "]" if at.id is None else f", {_quoted(at.id)}]"
+        content = f'[{quoted(name)}, "{type_}", "{time.isoformat()}", {sorted_json(data)}'
+        content += "]" if at.id is None else f", {quoted(at.id)}]"
         digest = hashlib.sha256(content.encode()).hexdigest()[:32]
         request_id, actor = f"import:{digest}", actor or self.actor
         time = parse_time(time, datetime.now(UTC), "time")
