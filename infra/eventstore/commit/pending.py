@@ -58,6 +58,8 @@ class Pending(ABC):
     request_id: str | None = None
     request_key: str | None = None
     """The project and the id of its request: ids count within a project."""
+    looks_up: bool = True
+    """Whether its request is looked up before it is decided. If not, `append` refuses one that was made before."""
     rows: Sequence[Row] = ()
     """What it would write, once it is decided; empty if nothing."""
     prepared: Mapping[str, Change] = {}
