@@ -1,4 +1,4 @@
-"""Plain reports: those whose data have no meaning to the ledger, but for the run that they name.
+"""Plain reports: those whose data have no meaning to the ledger, but for the run that they name and its output.
 
 Most of what other systems report is plain. Where the lifecycle table allows its type, such a report
 is recorded as it is, and changes a job in one way; both are worked out here without the data's
@@ -20,15 +20,17 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.labels import parse_labels
 
 RUN_ID: Final = "runId"
+OUTPUT: Final = "output"
 _TYPES: Final = (
     "Queued", "Preparing", "Started", "Paused", "Resumed", "Succeeded", "PartiallySucceeded", "Failed",
     "ProgressReported",
 )  # fmt: skip
+_WITH_OUTPUT: Final = frozenset({"Succeeded", "PartiallySucceeded", "ProgressReported"})
 _WITH_MEANING: Final[Mapping[str, frozenset[str]]] = {
     type_: frozenset(
         {"attempt", "run_id", PLACED_KEY}
         | {name for field in EVENT_TYPES[type_].model_fields.items() for name in (field[0], str(field[1].alias))}
-    ) - {RUN_ID}
+    ) - {RUN_ID, OUTPUT}
     for type_ in _TYPES
 }  # fmt: skip
 """The keys of data by which a report of that type is not plain."""
@@ -57,6 +59,8 @@ def is_plain(type_: str, data: Mapping[str, Any]) -> bool:
     if (with_meaning := _WITH_MEANING.get(type_)) is None:
         return type_ == "Created" and _is_plain_creation(data)
     if not with_meaning.isdisjoint(data):
+        return False
+    if OUTPUT in data and type_ in _WITH_OUTPUT and type(data[OUTPUT]) is not dict:
         return False
     if RUN_ID not in data:
         return True
@@ -106,15 +110,19 @@ def add_plain(fields: dict[str, Any], type_: str, data: Mapping[str, Any], at: d
     if type_ == "Created":
         return _create(fields, data, at)
     state, to = fields["state"], state_after(type_)
+    output = data.get(OUTPUT) if type_ in _WITH_OUTPUT else None
     if (
         state not in _AFTER[type_]
         or fields["delete_time"] is not None
         or _may_be_placed(fields, at, enters=to is not None)
+        or _may_be_merged(output, fields[OUTPUT])
         or not _name_run(fields, type_, data.get(RUN_ID))
     ):
         return False
     _take_effect(fields, at)
     fields["version"] += 1
+    if output is not None:
+        fields[OUTPUT] = output
     if to is not None:
         fields["state"] = to
         fields["end_time"] = at if type_ in ENDINGS else None
@@ -136,6 +144,11 @@ def _may_be_placed(fields: Mapping[str, Any], at: datetime, *, enters: bool) -> 
     return not (enters and entered is not None and at < entered)
 
 
+def _may_be_merged(output: JsonObject | None, before: JsonObject | None) -> bool:
+    """Whether what decides may add an output to the one before, which is another."""
+    return output is not None and bool(before) and output != before
+
+
 def _take_effect(fields: dict[str, Any], at: datetime) -> None:
     update = fields["update_time"]
     if at >= update:
@@ -152,7 +165,8 @@ def _name_run(fields: dict[str, Any], type_: str, run_id: str | None) -> bool:
         return bool(run_ids[-1] == run_id)
     if type_ in _NAMES_RUNS:
         fields["run_ids"] = (run_id,)
-    return True
+    # Progress of a run that was not heard of may be taken for its start.
+    return type_ != "ProgressReported"
 
 
 def _create(fields: dict[str, Any], data: Mapping[str, Any], at: datetime) -> bool:

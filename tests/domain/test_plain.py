@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import pytest
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.events import EVENT_TYPES, Event
 from jobledger.domain.job import Job, absent, evolve, job_with, recorded
@@ -14,6 +15,8 @@ from jobledger.domain.job.plain import add_plain, is_plain, stored_fields
 from jobledger.domain.observing import introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values import canonical
+from jobledger.infra.eventstore.commit.judge import Judge
+from jobledger.infra.sources.openlineage.history import observe_run
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 NAME = "projects/p/jobs/a"
@@ -23,7 +26,8 @@ TYPES = (
 )  # fmt: skip
 SAID: tuple[dict[str, Any], ...] = (
     {}, {"worker": "node-7"}, {"runId": "a"}, {"runId": "b", "n": 2.5}, {"attempt": 2}, {"reason": "said so"},
-    {"output": {"x": 1}}, {"inferred": True}, {"error": "x"},
+    {"output": {"x": 1}}, {"inferred": True}, {"error": "x"}, {"output": {}, "runId": "a"}, {"output": None},
+    {"output": {"inputs": ["x"]}, "runId": "a"}, {"output": {"inputs": ["y"]}, "runId": "a"},
 )  # fmt: skip
 CREATED: tuple[dict[str, Any], ...] = (
     {}, {"labels": {"team": "vision"}, "spec": {}}, {"spec": {"b": 1, "a": [None]}, "parents": ["x"], "root": "x"},
@@ -31,11 +35,13 @@ CREATED: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
-def decided(type_: str, entries: dict[str, Any], job: Job, at: datetime) -> Job | None:
+def decided(
+    type_: str, entries: dict[str, Any], job: Job, at: datetime, judge: Judge
+) -> Job | None:
     """The job once the report was recorded as it is; None if it is not, or nobody can tell without the past."""
     report = parse_report(type_, entries)
     try:
-        facts = (introduce if type_ == "Created" else observe)(report, job, at=at)
+        facts = (introduce if type_ == "Created" else judge)(report, job, at=at, past=None)
         if facts != (report,):
             return None
         return evolve(job, Event(NAME, job.version + 1, report, at))
@@ -43,20 +49,23 @@ def decided(type_: str, entries: dict[str, Any], job: Job, at: datetime) -> Job 
         return None
 
 
-def test_a_plain_report_is_decided_and_folded_as_any_other() -> None:
-    met = sum((history(Random(seed)) for seed in range(60)), Counter[bool]())
+@pytest.mark.parametrize("judge", [observe, observe_run])
+def test_a_plain_report_is_decided_and_folded_as_any_other(judge: Judge) -> None:
+    met = sum((history(Random(seed), judge) for seed in range(60)), Counter[bool]())
     assert min(met[True], met[False]) > 100
 
 
-def history(random: Random) -> Counter[bool]:
+def history(random: Random, judge: Judge) -> Counter[bool]:
     """Checks plain reports among others on one job; returns how many are recorded as they are, and how many not."""
     job, past, met = absent(NAME), list[Event](), Counter[bool]()
     for number in range(60):
         type_ = "Created" if not past or random.random() < 0.05 else random.choice(TYPES)
         expected = random.choice(CREATED if type_ == "Created" else SAID)
+        if judge is observe_run and type_ != "Created":
+            expected = {"runId": "a"} | expected  # All that OpenLineage reports is of a run.
         minute = number if random.random() < 0.7 else random.randrange(-1, number + 1)
         at = START + timedelta(minutes=minute)
-        wanted = decided(type_, expected, job, at)
+        wanted = decided(type_, expected, job, at, judge)
         if is_plain(type_, expected):
             fields = job.__dict__.copy()
             added = add_plain(fields, type_, expected, at)
@@ -67,8 +76,8 @@ def history(random: Random) -> Counter[bool]:
             assert stored == parse_report(type_, expected).encode()
         report = parse_report(type_, expected)
         try:
-            judge = introduce if type_ == "Created" else observe
-            for data in judge(report, job, at=at, past=past):
+            decide = introduce if type_ == "Created" else judge
+            for data in decide(report, job, at=at, past=past):
                 event = Event(NAME, job.version + 1, data, at)
                 job = recorded(job, event, past)
                 past.append(event)

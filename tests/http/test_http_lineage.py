@@ -151,6 +151,17 @@ def test_an_event_that_comes_again_is_answered_as_before(
     assert server.ledger.get(ledger_name(key, PROJECT)).state is JobState.SUCCEEDED
 
 
+def test_an_event_that_comes_again_keeps_no_other_back(
+    server: Server, secrets: dict[Role, str]
+) -> None:
+    secret = secrets[Role.REPORTER]
+    before, again, after = (event("START", key=JobKey("mixed", name)) for name in "abc")
+    assert post(server, secret, again).json()["events"] == 2
+    size = server.ledger.size()
+    answer = post(server, secret, [before, again, after], "/batch").json()
+    assert (answer["status"], server.ledger.size()) == ("success", size + 4)
+
+
 def test_personal_values_are_encrypted(server: Server, secrets: dict[Role, str]) -> None:
     key = JobKey("personal", "a")
     owner = {"@personal": {"subject": "ann", "value": "ann@example.com"}}

@@ -145,6 +145,19 @@ def test_every_transition_of_procrastinate_is_recorded(ledger: Ledger, database:
     assert {job.state for job in deleted} == {S.SUCCEEDED}
 
 
+def test_a_job_is_created_no_later_than_its_first_event(ledger: Ledger, database: str) -> None:
+    asyncio.run(work(database, schema=True))
+    attached = follower(ledger, database, "procrastinate")
+    attached.begin()
+    asyncio.run(work(database))  # The row of a job and its first event are one transaction.
+    carry_over(attached)
+    histories = [ledger.history(f"projects/p/jobs/{name}") for name in jobs(ledger)]
+    assert len(histories) == 6
+    for created, *others in histories:
+        assert created.type == "Created"
+        assert created.occurred_time == min(event.occurred_time for event in others)
+
+
 def test_recorded_changes_are_not_recorded_again(ledger: Ledger, database: str) -> None:
     asyncio.run(work(database, schema=True))
     attached = follower(ledger, database, "procrastinate")

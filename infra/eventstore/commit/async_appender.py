@@ -1,7 +1,7 @@
 """The same connection for one asyncio loop: a commit waits for its socket, and blocks nobody."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import psycopg
 from jobledger.domain.job import Job
@@ -15,10 +15,13 @@ from jobledger.infra.eventstore.commit.appender import (
     placed_of,
 )
 from jobledger.infra.eventstore.stored_event import Placed, Row
+from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async
 from jobledger.projections.jobs import Change
 from psycopg import pq
 from psycopg.generators import execute
+
+PREFER_INDEXES: Final = sql.load(__package__, "prefer_indexes")
 
 
 class AsyncAppender:
@@ -34,6 +37,7 @@ class AsyncAppender:
     async def connect(cls, info: str) -> Self:
         """Connects, and prepares `append`; raises LedgerUnavailableError."""
         appender = cls(await connect_async(info))
+        await appender._connection.execute(PREFER_INDEXES)
         appender._pg.send_prepare(b"append", APPEND)
         await appender._result()
         return appender

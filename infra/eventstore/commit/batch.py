@@ -116,7 +116,7 @@ class Batch:
     def add(self, writes: Sequence[Pending]) -> None:
         """Adds writes, and finds out what is unknown of them."""
         self.writes.extend(writes)
-        self.unknown_requests = [w.request_key for w in writes if w.request_key]
+        self.unknown_requests = [w.request_key for w in writes if w.request_key and w.looks_up]
         self.unknown_jobs = []
         known, find = self._known, self._find
         for write in writes:
@@ -194,6 +194,7 @@ class Batch:
             write.used_for = used[request]
             return
         if request in self._requests:
+            write.looks_up = True
             self.retry_alone.append(write)
             return
         try:

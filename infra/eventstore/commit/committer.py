@@ -204,7 +204,9 @@ class Committer:
         return self._settled(batch, placed)
 
     def _commit_again(self, writes: Sequence[Pending]) -> Sequence[Pending]:
-        """Commits a batch while other processes wait, with all jobs as they are then."""
+        """Commits a batch while other processes wait, with all jobs and requests as they are then."""
+        for write in writes:
+            write.looks_up = True
         try:
             return self._commit_locked(writes, names_of(writes))
         except Exception:
@@ -261,7 +263,7 @@ class Committer:
             appender.check_versions(first_versions(write.rows))  # Says which, and what is there.
             raise
         write.placed = placed
-        self.cache.store(jobs.values(), placed)
+        self.cache.store(jobs.values(), placed, write.added_bytes)
 
     def _connected(self) -> Appender:
         """The connection to write on, made anew if it broke."""

@@ -151,7 +151,7 @@ class Decisions:
 
     def _adds(self, report: PlainEvent) -> bool:
         """Whether a plain report is recorded as it is; the job is changed then."""
-        name, type_, reported, encoded, at, request_id, actor = report
+        name, type_, reported, encoded, at, request_id, actor, _ = report
         key = f"{name.split('/', 2)[1]}/{request_id}"
         if key in self._requests or name in self._pasts or name in self.past_needed:
             return False

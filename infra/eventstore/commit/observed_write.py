@@ -15,6 +15,7 @@ from jobledger.infra.eventstore.commit.observations import (
     Observed,
     Request,
 )
+from jobledger.infra.eventstore.commit.weight import JOB_BYTES
 from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row, row_of
 from jobledger.infra.postgres import sql
 
@@ -88,6 +89,10 @@ class ObservedWrite(BulkWrite):
         decided = self._decided
         if decided is None or not self._holds(appender, decided):
             decided = self._decided = self._on_stored(appender)
+        else:
+            # Its jobs are cached already, or begin here.
+            events = sum(len(values[DATA]) for values in decided.made)
+            self.added_bytes = events + JOB_BYTES * len(decided.jobs)
         self._values, self._first = decided.made, {}
         for values in decided.made:
             self._first.setdefault(values[NAME], values[VERSION])

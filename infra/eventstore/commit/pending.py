@@ -58,6 +58,8 @@ class Pending(ABC):
     request_id: str | None = None
     request_key: str | None = None
     """The project and the id of its request: ids count within a project."""
+    looks_up: bool = True
+    """Whether its request is looked up before it is decided. If not, `append` refuses one that was made before."""
     rows: Sequence[Row] = ()
     """What it would write, once it is decided; empty if nothing."""
     prepared: Mapping[str, Change] = {}
@@ -68,6 +70,8 @@ class Pending(ABC):
     """The jobs of which it needs all events; it is `alone` then."""
     pasts: Mapping[str, Sequence[Event]] = {}
     """Their events, once they were read."""
+    added_bytes: int | None = None
+    """How many bytes its jobs can have gained in memory, if it knows."""
     alone: bool = False
     """Whether it needs a transaction of its own, on jobs as they are then."""
     placed: Placed | None = None

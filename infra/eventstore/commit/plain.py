@@ -33,6 +33,8 @@ class PlainEvent(NamedTuple):
     """When it occurred (UTC)."""
     request_id: str
     actor: str
+    judge: Judge = observe
+    """Decides on it, if the job is not as it would have to be."""
 
     @property
     def data(self) -> Data:
@@ -48,14 +50,15 @@ class PlainEvent(NamedTuple):
             "actor": self.actor,
         }
 
-    @property
-    def judge(self) -> Judge:
-        """Decides on it, if the job is not as it would have to be."""
-        return introduce if self.type == "Created" else observe
-
 
 def plain_event(
-    name: str, type_: str, fields: dict[str, Any], time: datetime, request_id: str, actor: str
+    name: str,
+    type_: str,
+    fields: dict[str, Any],
+    time: datetime,
+    request_id: str,
+    actor: str,
+    judge: Judge = observe,
 ) -> PlainEvent | None:
     """Makes an event of a plain report.
 
@@ -66,6 +69,7 @@ def plain_event(
         time: When it occurred (UTC), checked.
         request_id: Its request id, checked.
         actor: Who reports it.
+        judge: Decides on it as `observe` does, where it is not recorded as it is.
 
     Returns:
         The event; None if the report is not plain, or cannot be stored as it is.
@@ -78,4 +82,6 @@ def plain_event(
         return None
     if len(encoded) > MAX_DATA_BYTES or MARKER in encoded:
         return None
-    return PlainEvent(name, type_, fields, encoded, time, request_id, actor)
+    if type_ == "Created":
+        judge = introduce
+    return PlainEvent(name, type_, fields, encoded, time, request_id, actor, judge)

@@ -14,7 +14,6 @@ from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
-from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -24,7 +23,7 @@ from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
 from jobledger.infra.sources.attach.slot import FULL, LOST, Slot, lsn_number
 from jobledger.infra.sources.collecting import collecting_less
-from jobledger.infra.sources.mapping.histories import Histories
+from jobledger.infra.sources.mapping.histories import Histories, RecordPlace
 from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 from jobledger.infra.sources.mapping.model import Mapping
 
@@ -105,7 +104,7 @@ class Follower:
                 event
                 for table, row in rows
                 for event in self._observed(
-                    snapshot_record(table, row, now), f"{table} {lsn}", None, judge
+                    snapshot_record(table, row, now), f"{table} {lsn}", RecordPlace(judge=judge)
                 )
             )
             self._note("ProgressReported", {"runId": lsn, "snapshot": "recorded"})
@@ -246,17 +245,17 @@ class Follower:
     def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:
         for lsn, commit_time, changes in transactions:
             committed = commit_time.isoformat()
+            first_times: dict[str, datetime] = {}
             for number, change in enumerate(changes):
                 # Its place is in the request ids, as two changes may be equal.
                 place = f"{lsn} #{number}"
-                yield from self._observed(record_of(change, committed), place, place)
+                at = RecordPlace(place, first_times=first_times)
+                yield from self._observed(record_of(change, committed), place, at)
 
-    def _observed(
-        self, record: dict[str, Any], where: str, place: str | None, judge: Judge = observe
-    ) -> list[Reported]:
+    def _observed(self, record: dict[str, Any], where: str, at: RecordPlace) -> list[Reported]:
         self.summary.records += 1
         try:
-            return self._histories.observed(record, place, judge)
+            return self._histories.observed(record, at)
         except InvalidFieldError as wrong:
             self.summary.miss(f"{record['table']} {where}", wrong)
             return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -23,9 +22,10 @@ from jobledger.infra.eventstore.commit.plain import PlainEvent, plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.sources.content import quoted, sorted_json
 from jobledger.infra.sources.mapping.model import EventRule, History, Kind, Lookup, Times
 from jobledger.infra.sources.mapping.model import Mapping as MappingFile
-from jobledger.infra.sources.mapping.times import time_of
+from jobledger.infra.sources.mapping.times import COMMIT_TIME, time_of
 from jobledger.infra.sources.mapping.values import (
     Record,
     condition,
@@ -37,12 +37,6 @@ from jobledger.infra.sources.mapping.values import (
     text_of,
 )
 
-_quoted: Final = json.encoder.encode_basestring_ascii
-_JSON: Final = json.JSONEncoder(sort_keys=True)
-_encode: Final = json.encoder.c_make_encoder(  # type: ignore[attr-defined] # Its stub leaves it out.
-    None, _JSON.default, _quoted, None, _JSON.key_separator, _JSON.item_separator, True, False, True
-)
-"""What `JSONEncoder(sort_keys=True).encode` makes for each call; it returns parts."""
 _KNOWN_NAMES: Final = 65_536
 """How many names of jobs are cached: most jobs have several events near each other."""
 OPTIONAL_FIELDS: Final = frozenset({"error", "reason", "output"})
@@ -64,10 +58,19 @@ Missed = Callable[[str, InvalidFieldError], None]
 class RecordPlace(NamedTuple):
     """Where a record is in its source, and what decides on its events."""
 
-    id: str | None
-    """Distinguishes two records of the same content, if the source repeats itself on purpose."""
-    judge: Judge
+    id: str | None = None
+    """Distinguishes two records of the same content, if the source repeats itself on purpose; without it,
+    the same content is recorded once."""
+    judge: Judge = observe
     missed: Missed | None = None
+    """Is called with each item of a list that has an invalid value; without it, such an item costs the
+    whole record."""
+    first_times: dict[str, datetime] | None = None
+    """By job, when its first event happened of the records of one transaction; each record adds to it. A job
+    that is created by the commit is created then."""
+
+
+ANYWHERE: Final = RecordPlace()
 
 
 class Histories:
@@ -82,22 +85,12 @@ class Histories:
         self._chosen: dict[tuple[Any, ...], list[_History]] = {}
         """The histories that can match a record, by the record's values of CHANGE."""
 
-    def observed(
-        self,
-        record: Record,
-        place: str | None = None,
-        judge: Judge = observe,
-        missed: Missed | None = None,
-    ) -> list[Reported]:
+    def observed(self, record: Record, at: RecordPlace = ANYWHERE) -> list[Reported]:
         """Returns the events of a record, in order.
 
         Args:
             record: The record.
-            place: Distinguishes two records of the same content, if the source repeats itself on purpose;
-                without it, the same content is recorded once.
-            judge: Decides on each event.
-            missed: Called with each item of a list that has an invalid value; without it, such an item
-                costs the whole record.
+            at: Where it is, and what decides on its events.
 
         Returns:
             What to record.
@@ -106,7 +99,6 @@ class Histories:
             InvalidFieldError: A value of the record is not valid.
         """
         found: list[Reported] = []
-        at = RecordPlace(place, judge, missed)
         for history in self._candidates(record):
             history.add(record, at, found)
         return found
@@ -137,8 +129,8 @@ class Target(NamedTuple):
         """Makes an event; its request id depends on its content and its place, so that it is recorded once."""
         type_, data, time = parts
         # As the JSON encoder writes the list of these.
-        content = f'[{_quoted(name)}, "{type_}", "{time.isoformat()}", {"".join(_encode(data, 0))}'
-        content += "]" if at.id is None else f", {_quoted(at.id)}]"
+        content = f'[{quoted(name)}, "{type_}", "{time.isoformat()}", {sorted_json(data)}'
+        content += "]" if at.id is None else f", {quoted(at.id)}]"
         digest = hashlib.sha256(content.encode()).hexdigest()[:32]
         request_id, actor = f"import:{digest}", actor or self.actor
         time = parse_time(time, datetime.now(UTC), "time")
@@ -183,6 +175,8 @@ class _History:
         self._trigger = history.triggered_by and filled_text(history.triggered_by)
         self._spec = filled(history.spec)
         self._created = history.created and time_of(history.created, to.times)
+        self._created_by_commit = history.created is None or COMMIT_TIME in history.created
+        """Whether the source may not give the time: that of a commit is later than what it committed."""
         self._rules = [_Rule(rule, to) for rule in history.events]
 
     def may_match(self, record: Record) -> bool:
@@ -220,6 +214,10 @@ class _History:
             if not times:
                 return
             created = min(times)
+        elif self._created_by_commit:
+            created = min([created, *times])
+        if at.first_times is not None and self._created_by_commit:
+            at.first_times[name] = min(created, at.first_times.get(name, created))
         make = partial(self._created_event, name, original, record, created, at)
         # Without a place of its own, the event may come again, and is counted then.
         found.append(make() if at.id is None else Introduction(name, make))
@@ -240,6 +238,8 @@ class _History:
             **(self._spec(record) or {}),
         }
         data = {"labels": labels, "spec": spec, **self._related(record)}
+        if at.first_times is not None and self._created_by_commit:
+            time = min(time, at.first_times[name])
         return self._to.event(name, ("Created", data, time), at)
 
     def _related(self, record: Record) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.collecting import collecting_less
-from jobledger.infra.sources.mapping.histories import Histories
+from jobledger.infra.sources.mapping.histories import Histories, RecordPlace
 from jobledger.infra.sources.mapping.model import Kind, Source
 from jobledger.infra.sources.mapping.records import read_records
 
@@ -75,9 +75,10 @@ class MappedImport:
             if error is not None:
                 self.summary.miss(place, error)
                 continue
-            missed = partial(self._miss_item, place)
             try:
-                events = self._histories.observed(record, missed=missed)
+                events = self._histories.observed(
+                    record, RecordPlace(missed=partial(self._miss_item, place))
+                )
             except InvalidFieldError as wrong:
                 self.summary.miss(place, wrong)
                 continue

@@ -17,7 +17,6 @@ Everything else of an event is kept in its data, under `openLineage`.
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -39,9 +38,9 @@ from jobledger.infra.eventstore.commit.plain import plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.sources.content import sorted_json
 from jobledger.infra.sources.openlineage.event import EventType, JobKey, LineageEvent, facet
 
-_encode: Final = json.JSONEncoder(sort_keys=True).encode
 DATASETS: Final = ("inputs", "outputs")
 PARTS: Final = 3
 INTRODUCTION, MAIN, DATASETS_PART = range(PARTS)
@@ -134,11 +133,10 @@ class _Reporter(NamedTuple):
 
     def reported(self, part: int, type_: str, data: JsonObject) -> Reported:
         """A report of a run."""
-        if type_ != "ProgressReported":
-            request_id = f"{self.request}:{part}"
-            plain = plain_event(self.name, type_, data, self.time, request_id, self.actor)
-            if plain is not None:
-                return plain
+        request_id = f"{self.request}:{part}"
+        plain = plain_event(self.name, type_, data, self.time, request_id, self.actor, observe_run)
+        if plain is not None:
+            return plain
         return self.observed(part, type_, data, observe_run)
 
     def observed(self, part: int, type_: str, data: JsonObject, judge: Judge) -> ObservedEvent:
@@ -312,7 +310,7 @@ def _kept(event: LineageEvent) -> JsonObject:
 
 def _request(event: LineageEvent) -> str:
     """The beginning of the request ids: the same event sent again is recorded once."""
-    return f"openlineage:{hashlib.sha256(_encode(event.given).encode()).hexdigest()[:32]}"
+    return f"openlineage:{hashlib.sha256(sorted_json(event.given).encode()).hexdigest()[:32]}"
 
 
 def _begun(run_id: str | None) -> datetime | None:

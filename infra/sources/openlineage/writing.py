@@ -22,8 +22,10 @@ class LineageWrite(Pending):
     """What one event of a run or of a job reports: all of it is written, or nothing.
 
     The request ids are made of all that the event says, so one that was used before was used for
-    the same event.
+    the same event. Few events come twice, so it is left to `append` to find that.
     """
+
+    looks_up = False
 
     def __init__(self, reports: EventReports, find: Callable[[str], Job | None]) -> None:
         """Decides ahead, on the job as this process knows it.
