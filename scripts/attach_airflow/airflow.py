@@ -75,6 +75,8 @@ class Airflow:
             "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
             "OPENLINEAGE__TRANSPORT": json.dumps({"type": "http", "url": lineage_url}),
             "OPENLINEAGE__NAMESPACE": "airflow",
+            # Its default of 10 seconds loses events on a busy machine.
+            "OPENLINEAGE__EXECUTION_TIMEOUT": "120",
             "API__PORT": str(port),
             "API__WORKERS": "1",
         }
