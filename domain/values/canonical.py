@@ -26,10 +26,12 @@ _OPTIONS: Final = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 # Where orjson's bytes may not be the canonical ones: a number with a fraction or an
-# exponent, a null (its NaN), or a key beyond ASCII (sorted by UTF-16 there). What only
-# looks like one, in a string, costs time and nothing else. A pattern that begins
-# with a set of characters is searched for in a third of the time.
+# exponent, a null (its NaN), or a key with a character beyond U+FFFF (sorted by UTF-16
+# there, where such a character stands before U+E000; only its UTF-8 begins with F0 or
+# more). What only looks like one, in a string, costs time and nothing else. A pattern
+# that begins with a set of characters is searched for in a third of the time.
 _DOUBTFUL: Final = re.compile(rb"[:\[,](?:-?[0-9]+[.eE]|null)")
+_BEYOND_UFFFF: Final = re.compile(rb"[\xf0-\xf4]")
 _HOLDERS: Final = b'{["'
 """How JSON begins that is neither a number nor a null."""
 _LONG_DIGITS: Final = 16  # Of an integer beyond 2^53 - 1, at least.
@@ -63,7 +65,7 @@ def encode_any(value: Any) -> bytes:
     """Encodes any JSON value; raises InvalidFieldError as `encode` does."""
     try:
         encoded = orjson.dumps(value, option=_OPTIONS)
-        if not encoded.isascii() or encoded[0] not in _HOLDERS or _DOUBTFUL.search(encoded):
+        if encoded[0] not in _HOLDERS or _is_doubtful(encoded):
             # Slower by far, and right about every number.
             encoded = rfc8785.dumps(dict(value) if isinstance(value, Mapping) else value)
     except (orjson.JSONEncodeError, rfc8785.CanonicalizationError, RecursionError) as error:
@@ -71,6 +73,12 @@ def encode_any(value: Any) -> bytes:
     if b"\\u0000" in encoded and _NUL.search(encoded):
         raise InvalidFieldError("data", "has a NUL character, which cannot be stored; remove it")
     return encoded
+
+
+def _is_doubtful(encoded: bytes) -> bool:
+    """Whether these bytes of orjson's may not be the canonical ones."""
+    beyond = not encoded.isascii() and _BEYOND_UFFFF.search(encoded)
+    return bool(beyond or _DOUBTFUL.search(encoded))
 
 
 def _why_not(value: Any, error: Exception) -> str:

@@ -100,6 +100,14 @@ def test_bytes_are_those_of_rfc_8785(value: dict[str, Any]) -> None:
     assert canonical.decode(canonical.encode(value)) == value
 
 
+def test_characters_up_to_ffff_are_written_as_rfc_8785_says() -> None:
+    characters = [chr(n) for n in range(1, 0x10000) if not 0xD800 <= n < 0xE000]
+    text = {"é": "".join(characters)}
+    assert canonical.encode(text) == rfc8785.dumps(text)
+    keys = dict.fromkeys(reversed(characters), 1)
+    assert canonical.encode(keys) == rfc8785.dumps(keys)
+
+
 @pytest.mark.parametrize(
     ("value", "encoded"),
     [
