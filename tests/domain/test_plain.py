@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import pytest
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.events import EVENT_TYPES, Event
 from jobledger.domain.job import Job, absent, evolve, job_with, recorded
@@ -43,6 +44,7 @@ def decided(type_: str, entries: dict[str, Any], job: Job, at: datetime) -> Job 
         return None
 
 
+@pytest.mark.slow
 def test_a_plain_report_is_decided_and_folded_as_any_other() -> None:
     met = sum((history(Random(seed)) for seed in range(60)), Counter[bool]())
     assert min(met[True], met[False]) > 100
