@@ -26,12 +26,14 @@ _OPTIONS: Final = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 # Where orjson's bytes may not be the canonical ones: a number with a fraction or an
-# exponent, a null (its NaN), or a key with a character beyond U+FFFF (sorted by UTF-16
-# there, where such a character stands before U+E000; only its UTF-8 begins with F0 or
-# more). What only looks like one, in a string, costs time and nothing else. A pattern
-# that begins with a set of characters is searched for in a third of the time.
+# exponent, a null (its NaN), or keys that UTF-16 sorts otherwise: those with a character
+# beyond U+FFFF stand before those with one from U+E000 to U+FFFF. What only looks like
+# one, in a string, costs time and nothing else. A pattern that begins with a set of
+# characters is searched for in a third of the time.
 _DOUBTFUL: Final = re.compile(rb"[:\[,](?:-?[0-9]+[.eE]|null)")
 _BEYOND_UFFFF: Final = re.compile(rb"[\xf0-\xf4]")
+"""How UTF-8 of these characters begins."""
+_FROM_UE000: Final = re.compile(rb"[\xee\xef]")
 _HOLDERS: Final = b'{["'
 """How JSON begins that is neither a number nor a null."""
 _LONG_DIGITS: Final = 16  # Of an integer beyond 2^53 - 1, at least.
@@ -77,8 +79,9 @@ def encode_any(value: Any) -> bytes:
 
 def _is_doubtful(encoded: bytes) -> bool:
     """Whether these bytes of orjson's may not be the canonical ones."""
-    beyond = not encoded.isascii() and _BEYOND_UFFFF.search(encoded)
-    return bool(beyond or _DOUBTFUL.search(encoded))
+    if not encoded.isascii() and _BEYOND_UFFFF.search(encoded) and _FROM_UE000.search(encoded):
+        return True
+    return _DOUBTFUL.search(encoded) is not None
 
 
 def _why_not(value: Any, error: Exception) -> str:

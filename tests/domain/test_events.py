@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -100,12 +101,20 @@ def test_bytes_are_those_of_rfc_8785(value: dict[str, Any]) -> None:
     assert canonical.decode(canonical.encode(value)) == value
 
 
-def test_characters_up_to_ffff_are_written_as_rfc_8785_says() -> None:
-    characters = [chr(n) for n in range(1, 0x10000) if not 0xD800 <= n < 0xE000]
-    text = {"é": "".join(characters)}
-    assert canonical.encode(text) == rfc8785.dumps(text)
-    keys = dict.fromkeys(reversed(characters), 1)
-    assert canonical.encode(keys) == rfc8785.dumps(keys)
+@pytest.mark.parametrize(
+    "characters",
+    [
+        range(1, 0xD800),
+        [*range(0xD000, 0xD800), *range(0xE000, 0x10000)],
+        [*range(0xD000, 0xD800), *range(0x10000, 0x12000)],
+        [*range(0xF000, 0x10000), *range(0x10000, 0x12000)],
+    ],
+    ids=["up to U+D7FF", "from U+E000", "beyond U+FFFF", "both"],
+)
+def test_characters_are_written_and_sorted_as_rfc_8785_says(characters: Iterable[int]) -> None:
+    texts = [chr(number) for number in characters]
+    for value in ({"é": "".join(texts)}, dict.fromkeys(reversed(texts), 1)):
+        assert canonical.encode(value) == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize(
