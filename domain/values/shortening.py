@@ -58,17 +58,24 @@ class Shortener:
     def _object(self, value: JsonObject, max_bytes: int, path: str) -> JsonObject:
         named = [(self._key(key, path), key) for key in value]
         overheads = [size(name) + 2 for name, _ in named]
-        kept, share = _shares([size(value[key]) for _, key in named], overheads, max_bytes)
+        sizes = [size(value[key]) for _, key in named]
+        kept, share = _shares(sizes, overheads, max_bytes)
         self._mark_left_out(value, kept, path)
         return {
             name: self.fit(value[key], share, f"{path}.{name}" if path else name)
-            for name, key in named[:kept]
+            if bytes_ > share
+            else value[key]
+            for (name, key), bytes_ in zip(named[:kept], sizes, strict=False)
         }
 
     def _list(self, value: list[Any], max_bytes: int, path: str) -> list[Any]:
-        kept, share = _shares([size(item) for item in value], [1] * len(value), max_bytes)
+        sizes = [size(item) for item in value]
+        kept, share = _shares(sizes, [1] * len(value), max_bytes)
         self._mark_left_out(value, kept, path)
-        return [self.fit(item, share, f"{path}[{n}]") for n, item in enumerate(value[:kept])]
+        return [
+            self.fit(item, share, f"{path}[{n}]") if bytes_ > share else item
+            for n, (item, bytes_) in enumerate(zip(value[:kept], sizes, strict=False))
+        ]
 
     def _mark_left_out(self, value: JsonObject | list[Any], kept: int, path: str) -> None:
         if kept < len(value):
@@ -84,7 +91,8 @@ class Shortener:
 
 def size(value: Any) -> int:
     """Returns the number of bytes of canonical JSON."""
-    return len(orjson.dumps(value) if isinstance(value, str) else canonical.encode_any(value))
+    is_plain = isinstance(value, str | int)
+    return len(orjson.dumps(value) if is_plain else canonical.encode_any(value))
 
 
 def _shares(sizes: list[int], overheads: list[int], max_bytes: int) -> tuple[int, int]:

@@ -205,6 +205,7 @@ def sleeping(ledger: Ledger) -> int:
     return int(found[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [False, True], ids=["pool", "own connection"])
 async def test_the_query_of_a_caller_that_gave_up_is_cancelled(
     ledger: Ledger, *, own: bool

@@ -66,10 +66,12 @@ class OnStock:
     more: ClassVar[dict[str, str]] = {}
 
 
+@pytest.mark.slow
 class TestApplicationsOnLedger(OnLedger, published.ApplicationTestCase):  # type: ignore[misc]
     pass
 
 
+@pytest.mark.slow
 class TestEncryptedApplicationsOnLedger(OnLedger, published.ApplicationTestCase):  # type: ignore[misc]
     more = SECRETS
 
@@ -83,10 +85,12 @@ class TestEncryptedExampleOnLedger(OnLedger, published.ExampleApplicationTestCas
     more = SECRETS
 
 
+@pytest.mark.slow
 class TestApplicationsOnStock(OnStock, published.ApplicationTestCase):  # type: ignore[misc]
     pass
 
 
+@pytest.mark.slow
 class TestEncryptedApplicationsOnStock(OnStock, published.ApplicationTestCase):  # type: ignore[misc]
     more = SECRETS
 

@@ -170,6 +170,7 @@ def test_the_list_has_every_row_that_would_be_measured(cli: Cli) -> None:
     assert "at 200,000 events" in listed
 
 
+@pytest.mark.slow
 def test_a_row_is_measured_from_the_command_line(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     again = ["bench", "get", "--quick", "--pairs", "1", "--seconds", "0.1", "--json", str(file)]

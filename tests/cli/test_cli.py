@@ -70,6 +70,7 @@ def test_a_command_that_succeeds_is_a_succeeded_job(cli: Cli) -> None:
     assert [e["type"] for e in events] == ["Created", "Started", "Succeeded"]
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_a_failed_job_with_its_error(cli: Cli) -> None:
     script = "echo one >&2; echo out of memory >&2; exit 3"
     assert cli.child("run", "--name", "train", "--", "sh", "-c", script).returncode == 3
@@ -118,6 +119,7 @@ sys.stderr.write("\\nlast words\\n"); sys.exit(3)
 """
 
 
+@pytest.mark.slow
 def test_the_output_of_a_command_is_passed_on_at_once(cli: Cli) -> None:
     words = [*cli.command, "run", "--name", "asks", "--", sys.executable, "-c", PROMPT]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -215,6 +217,7 @@ def test_a_refusal_names_a_valid_form(cli: Cli, arguments: list[str], wanted: st
     assert wanted in done.stderr
 
 
+@pytest.mark.slow
 def test_a_week_is_simulated_listed_followed_rebuilt_and_verified(cli: Cli) -> None:
     simulate = ["simulate", "--jobs", "300", "--seed", "5", "--end", "2026-06-08"]
     assert cli(*simulate).startswith("300 jobs, ")
@@ -239,6 +242,7 @@ def test_a_week_is_simulated_listed_followed_rebuilt_and_verified(cli: Cli) -> N
     assert len(cli("events", "--after", "0").splitlines()) == len(events) + 10
 
 
+@pytest.mark.slow
 def test_verify_names_what_differs_and_exits_1(cli: Cli, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x")
     with ledger.connection() as connection:
@@ -334,6 +338,7 @@ def test_the_simulated_week_ends_now_or_at_the_given_time(cli: Cli, ledger: Ledg
         assert all(time is not None and begin <= time <= end for time in times)
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_not_an_error(cli: Cli) -> None:
     cli("simulate", "--jobs", "500")
     shell = f"{cli.command[0]} list --format jsonl | head -n 1"

@@ -212,6 +212,7 @@ JOBS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(JOBS, min_size=1, max_size=5))
 def test_a_job_is_one_line_of_80_columns_with_its_name_whole(jobs: list[Job]) -> None:
     lines = plain_table(jobs, "p", 80).splitlines()
@@ -224,6 +225,7 @@ def test_a_job_is_one_line_of_80_columns_with_its_name_whole(jobs: list[Job]) ->
     assert len(header) == len(rows[0])
 
 
+@pytest.mark.slow
 def test_times_name_their_zone(cli: Cli, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x", occurred_time=datetime(2026, 6, 1, 12, tzinfo=UTC))
     assert "created (UTC)" in cli("list")
@@ -232,6 +234,7 @@ def test_times_name_their_zone(cli: Cli, ledger: Ledger) -> None:
     assert "2026-06-01 14:00:00+0200" in cli.child("list", "--local").stdout
 
 
+@pytest.mark.slow
 def test_every_variable_is_shown() -> None:
     assert {field.name.upper() for field in fields(Settings)} <= VARIABLES.keys()
     done = subprocess.run(

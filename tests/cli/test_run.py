@@ -97,6 +97,7 @@ def test_a_run_after_one_that_never_reported_its_end_is_a_new_attempt(
     assert "this run is a new attempt" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_end_of_an_older_run_does_not_end_a_newer_run(
     run: Runs, ledger: Ledger, dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 from tests.command_line import Cli, Done
 from tests.proxies import Proxy, proxy_to
 
+pytestmark = pytest.mark.slow
 STOPPING = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
 WAITS = """
 import signal, sys, time

@@ -34,6 +34,7 @@ class Worker:
         return self._cli.start("--server", self._server.url, *words)
 
 
+@pytest.mark.slow
 def test_a_run_is_reported_through_a_server(server: Server, project: str, tmp_path: Path) -> None:
     worker, name = Worker(server, project, tmp_path), f"projects/{project}/jobs/a"
     code = "import os, sys; print('JOBLEDGER_TOKEN' in os.environ); sys.exit(3)"
@@ -51,6 +52,7 @@ def test_a_run_is_reported_through_a_server(server: Server, project: str, tmp_pa
     assert list(tmp_path.glob("*.run*")) == []
 
 
+@pytest.mark.slow
 def test_reports_that_the_server_did_not_accept_are_spooled_and_sent_later(
     server: Server, project: str, tmp_path: Path
 ) -> None:

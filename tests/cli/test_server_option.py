@@ -42,6 +42,7 @@ def ask(
     return done
 
 
+@pytest.mark.slow
 def test_commands_and_reports_need_no_database(server: Server, project: str) -> None:
     name = f"projects/{project}/jobs/a"
     for command in (

@@ -110,6 +110,7 @@ def test_each_command_is_tried_here() -> None:
     assert COMMON.keys() | ELSEWHERE == COMMANDS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMON)
 def test_a_missing_ledger_is_an_error_that_names_the_existing_ones(
     cli: Cli, name: str, tmp_path: Path

@@ -100,6 +100,7 @@ def of_this_ledger(ledger: Ledger, dsn: str) -> list[str]:
     return ["--dsn", dsn, "--ledger", ledger.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [["--limit", "1"], ["--json"], ["--format", "jsonl"]])
 def test_a_list_imports_only_what_it_needs(of_this_ledger: list[str], form: list[str]) -> None:
     run = Run(*of_this_ledger, "list", *form)
@@ -108,6 +109,7 @@ def test_a_list_imports_only_what_it_needs(of_this_ledger: list[str], form: list
     assert not run.modules & HEAVY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "environment", "needed"),
     [
@@ -210,6 +212,7 @@ JOBS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(JOBS, max_size=5))
 def test_a_pipe_gets_the_table_that_a_terminal_shows(jobs: list[Job]) -> None:
     drawn = StringIO()

@@ -135,6 +135,7 @@ places = st.floats(0, 0.7)
 some_boxes = st.lists(st.builds(at, places, places, st.sampled_from("ab")), max_size=6)
 
 
+@pytest.mark.slow
 @given(st.lists(some_boxes, min_size=2, max_size=5))
 def test_no_more_boxes_are_agreed_on_than_most_people_drew(answers: list[list[Box]]) -> None:
     found = agree([drawn(*boxes) for boxes in answers], BOXED)

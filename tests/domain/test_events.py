@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -98,6 +99,22 @@ def test_fields_of_an_older_schema_get_no_later_meaning() -> None:
 def test_bytes_are_those_of_rfc_8785(value: dict[str, Any]) -> None:
     assert canonical.encode(value) == rfc8785.dumps(value)
     assert canonical.decode(canonical.encode(value)) == value
+
+
+@pytest.mark.parametrize(
+    "characters",
+    [
+        range(1, 0xD800),
+        [*range(0xD000, 0xD800), *range(0xE000, 0x10000)],
+        [*range(0xD000, 0xD800), *range(0x10000, 0x12000)],
+        [*range(0xF000, 0x10000), *range(0x10000, 0x12000)],
+    ],
+    ids=["up to U+D7FF", "from U+E000", "beyond U+FFFF", "both"],
+)
+def test_characters_are_written_and_sorted_as_rfc_8785_says(characters: Iterable[int]) -> None:
+    texts = [chr(number) for number in characters]
+    for value in ({"é": "".join(texts)}, dict.fromkeys(reversed(texts), 1)):
+        assert canonical.encode(value) == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,7 @@ def grown(draw: st.DrawFn) -> tuple[list[bytes], list[int]]:
     return hashes, sizes
 
 
+@pytest.mark.slow
 @given(grown())
 @settings(max_examples=60, deadline=None)
 def test_every_proof_between_any_checkpoints_holds(given_: tuple[list[bytes], list[int]]) -> None:
@@ -221,6 +222,7 @@ def damaged(proof: list[bytes], bits: int) -> list[list[bytes]]:
     return [each for each in found if each != proof]
 
 
+@pytest.mark.slow
 @given(st.integers(1, 80), st.integers(0, 79), st.integers(1, 255))
 @settings(max_examples=60, deadline=None)
 def test_no_proof_of_inclusion_holds_for_anything_else(size: int, index: int, bits: int) -> None:
@@ -250,6 +252,7 @@ def test_no_proof_of_inclusion_holds_for_anything_else(size: int, index: int, bi
             assert merkle.includes(leaf, place, count, proof, root) is same
 
 
+@pytest.mark.slow
 @given(st.integers(1, 80), st.integers(0, 80), st.integers(1, 255))
 @settings(max_examples=60, deadline=None)
 def test_no_proof_of_consistency_holds_for_anything_else(size: int, old: int, bits: int) -> None:

@@ -49,6 +49,7 @@ def decided(
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", [observe, observe_run])
 def test_a_plain_report_is_decided_and_folded_as_any_other(judge: Judge) -> None:
     met = sum((history(Random(seed), judge) for seed in range(60)), Counter[bool]())

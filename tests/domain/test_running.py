@@ -101,11 +101,13 @@ def lines(record: RunRecord) -> list[str]:
     return [record.first_line, *to, *map(report_line, record.reports)]
 
 
+@pytest.mark.slow
 @given(RECORDS)
 def test_a_stored_run_is_read_back(record: RunRecord) -> None:
     assert RunRecord.parse(lines(record)) == record
 
 
+@pytest.mark.slow
 @given(RECORDS, st.data())
 def test_a_run_is_read_up_to_where_writing_stopped(record: RunRecord, data: st.DataObject) -> None:
     text = "".join(lines(record))

@@ -136,6 +136,7 @@ def test_digits_are_measured_as_sklearn_does(handwritten: Scored) -> None:
     assert curves[0]["meanAveragePrecision"] > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scored",
     [drawn(1, 200, 7), drawn(2, 200, 7, missing=0.5), drawn(3, 200, 12, ties=10),
@@ -147,6 +148,7 @@ def test_several_labels_are_measured_as_sklearn_does(scored: Scored) -> None:
     assert_entries(scored, curves)
 
 
+@pytest.mark.slow
 def test_labels_that_are_never_true_or_never_predicted() -> None:
     scored = drawn(7, 100, 4)
     scored.truth[:, 1] = False
@@ -303,6 +305,7 @@ def test_pictures_are_the_same_each_time(tmp_path: Path, ending: str, starts: by
     assert all(picture.startswith(starts) for picture in pictures)
 
 
+@pytest.mark.slow
 def test_pictures_are_of_many_labels_odd_ones_and_none(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     wide = drawn(11, 200, 60)

@@ -229,6 +229,7 @@ def test_a_deleted_job_runs_no_more(ledger: Ledger) -> None:
     assert types(ledger, name)[2:] == ["Stopped", "Deleted"]
 
 
+@pytest.mark.slow
 def test_two_schedulers_at_once_do_each_thing_once(ledger: Ledger) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

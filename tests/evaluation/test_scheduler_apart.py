@@ -41,6 +41,7 @@ def poisoned(draw: st.DataObject) -> dict[str, Any]:
     return spec
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -62,6 +62,7 @@ def wait_until_blocked(connection: psycopg.Connection[tuple[object, ...]], calle
     raise AssertionError("nobody waits for the lock")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_answered_writes_are_stored_and_refused_ones_are_not(
     ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener, seed: int

@@ -31,6 +31,7 @@ def at(version: int, data: Data, name: str = NAME) -> Event:
     return Event(name, version, data, BEGIN + timedelta(minutes=version))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -88,6 +89,7 @@ def test_another_event_at_a_version_is_refused_whole(
     assert sound(ledger)
 
 
+@pytest.mark.slow
 def test_an_import_that_broke_off_is_repeated(ledger: Ledger) -> None:
     events = list(simulate(2_000, 3, "p"))
     assert ledger.append_many(events[:7_001]) == 7_001

@@ -59,6 +59,7 @@ async def test_tasks_that_wait_together_share_a_commit(
         await assert_sound(ledger, 128)
 
 
+@pytest.mark.slow
 async def test_a_commit_takes_at_most_a_batch(dsn: str, ledger_name: str) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
         count = 2 * MAX_BATCH_WRITES + 100
@@ -68,6 +69,7 @@ async def test_a_commit_takes_at_most_a_batch(dsn: str, ledger_name: str) -> Non
         await assert_sound(ledger, count)
 
 
+@pytest.mark.slow
 async def test_a_batch_decided_ahead_is_settled_as_any_other(
     dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,7 @@ def assert_sound(ledger: Ledger) -> None:
         assert verify(connection).findings == []
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -41,6 +41,7 @@ def test_64_threads_report_on_one_job(ledger: Ledger) -> None:
     assert_sound(ledger, 641)
 
 
+@pytest.mark.slow
 def test_64_threads_report_on_many_jobs(ledger: Ledger) -> None:
     def live(number: int) -> None:
         name = f"projects/p/jobs/j{number}"
@@ -146,6 +147,7 @@ def test_a_reader_never_passes_over_an_event_still_in_flight(
     ]
 
 
+@pytest.mark.slow
 def test_the_live_feed_misses_nothing_and_shows_nothing_twice_under_16_writers(
     ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
@@ -202,6 +204,7 @@ def test_a_feed_ends_when_the_ledger_is_closed(
     assert not follower.is_alive()
 
 
+@pytest.mark.slow
 def test_a_rebuild_goes_on_while_writers_do(ledger: Ledger) -> None:
     from jobledger.infra.upkeep.rebuild import rebuild
     from jobledger.projections.catalogue import PROJECTIONS

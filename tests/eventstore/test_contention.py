@@ -30,6 +30,7 @@ def write(dsn: str, ledger_name: str, process: int) -> None:
         list(threads.map(one, range(THREADS)))
 
 
+@pytest.mark.slow
 def test_processes_that_share_jobs_write_each_report_once(ledger: Ledger, dsn: str) -> None:
     for name in NAMES:
         ledger.create(name)

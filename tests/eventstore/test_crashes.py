@@ -40,6 +40,7 @@ def terminate_others(dsn: str) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_connections_that_break_are_made_again_and_nothing_is_written_twice(
     ledger: Ledger, dsn: str

@@ -65,6 +65,7 @@ def said(type_: str, data: Any) -> dict[str, Any]:
     return read["data"] if isinstance(report, Unreadable) else read
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(TYPES, DATA)
 def test_any_report_can_be_stored_and_read_again(type_: str, data: dict[str, Any]) -> None:
@@ -75,6 +76,7 @@ def test_any_report_can_be_stored_and_read_again(type_: str, data: dict[str, Any
         assert read_data(type_, report.schema_number, stored).encode() == stored
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(TYPES, DATA)
 def test_a_report_that_can_be_stored_is_left_as_it_is(type_: str, data: dict[str, Any]) -> None:
@@ -85,6 +87,7 @@ def test_a_report_that_can_be_stored_is_left_as_it_is(type_: str, data: dict[str
     assert encoded(parse_report(type_, data))[1] == plain
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(TYPES, DATA)
 def test_repairing_a_report_is_deterministic_and_idempotent(
@@ -140,6 +143,7 @@ def test_a_traceback_is_shortened_with_its_length_and_digest(size: int) -> None:
     assert kept[MARKS] == [{"path": "error.message", "truncated": whole}]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     st.dictionaries(
@@ -301,6 +305,7 @@ def test_storable_marks_what_it_changes_within() -> None:
     assert storable({"command": ["ls"]}) == {"command": ["ls"]}
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

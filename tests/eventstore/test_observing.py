@@ -87,6 +87,7 @@ def plainly(given: ObservedEvent) -> ObservedEvent | PlainEvent:
     return made or given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("is_owner", [True, False])
 def test_a_batch_records_what_single_reports_do(

@@ -67,6 +67,7 @@ def call(client: Any, at: Any, module: str, *names: str, **asked: Any) -> Any:
     return answer
 
 
+@pytest.mark.slow
 def test_python_reports_follows_and_looks_back_with_types(
     client: Any, server: Server, project: str
 ) -> None:
@@ -114,6 +115,7 @@ def test_python_gets_errors_and_googles_answers_with_types(
         assert (got.job_id, got.state) == ("j", "QUEUED")
 
 
+@pytest.mark.slow
 def test_typescript_reports_follows_and_looks_back_with_types(
     server: Server, described: Path, project: str, tmp_path: Path
 ) -> None:

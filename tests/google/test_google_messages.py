@@ -366,6 +366,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(sorted(EVERY.fields("Every"))) | st.text(max_size=3), JSON, max_size=4
@@ -482,6 +483,7 @@ def google() -> Any:
     return aiplatform_v1
 
 
+@pytest.mark.slow
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )

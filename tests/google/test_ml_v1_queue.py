@@ -112,6 +112,7 @@ def test_a_job_that_is_patched_keeps_its_place(jobs: Any, parent: str) -> None:
     assert patched == jobs.get(name=name).execute()
 
 
+@pytest.mark.slow
 def test_queued_jobs_have_places_under_concurrent_reads(http: httpx.Client, parent: str) -> None:
     def make_and_get(n: int) -> int:
         path = f"/v1/{parent}/jobs"

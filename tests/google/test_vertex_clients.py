@@ -130,6 +130,7 @@ def batch_made(batches: Any) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_gen_ai_makes_a_batch_and_reads_it(batches: Any, server: Server, parent: str) -> None:
     made = batch_made(batches)
     assert made.name.startswith(f"{parent}/batchPredictionJobs/")

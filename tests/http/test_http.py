@@ -115,6 +115,7 @@ def native_routes() -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.slow
 def test_the_document_names_every_route_and_no_other(server: Server) -> None:
     google = {(method.http.lower(), f"/{method.shape}") for method in METHODS.all}
     assert operations(document(server)) == native_routes() | google

@@ -251,6 +251,7 @@ def test_one_of_many_concurrent_patches_with_one_etag_succeeds(
     assert len(server.ledger.history(f"projects/{project}/jobs/j")) == 6
 
 
+@pytest.mark.slow
 def test_after_all_requests_the_rows_equal_a_fold_of_the_events(server: Server) -> None:
     """Of all jobs that any test made on this server so far, but for evaluations that tests wrote by hand."""
     with server.ledger.connection() as connection:

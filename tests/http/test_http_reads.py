@@ -117,6 +117,7 @@ def test_the_two_clocks_differ_where_reports_came_late(fleet: Fleet) -> None:
     assert fleet.get(fleet.name("c"), asOf=report, clock="recorded")["output"] is None
 
 
+@pytest.mark.slow
 def test_every_read_of_the_past_is_pythons_and_names_the_moment_it_can_be_asked_again_by(
     fleet: Fleet,
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_follower_sees_every_event_in_order_and_once(server: Server, project: 
             assert follower.result(SOON) == written
 
 
+@pytest.mark.slow
 def test_a_dropped_stream_continues_at_its_last_event(server: Server, project: str) -> None:
     began = last = server.ledger.size()
     seen: list[Sent] = []

@@ -129,6 +129,7 @@ def test_no_table_can_be_written_to(role: Role, what: str) -> None:
             role.app.execute(what.replace("{}", table).replace("{1}", column).encode())
 
 
+@pytest.mark.slow
 def test_no_function_changes_more_than_the_list_says(role: Role) -> None:
     functions = role.owner.execute(
         "SELECT proname, array(SELECT format_type(t, NULL) FROM unnest(proargtypes) AS t) FROM pg_proc"
@@ -172,6 +173,7 @@ ROW = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(EVENTS, st.integers(-1, 4), st.booleans())
 def test_a_ledger_verifies_after_any_append_of_a_granted_role(

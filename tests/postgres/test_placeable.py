@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Final, NamedTuple
 
 import pytest
@@ -77,6 +78,12 @@ class Statement(NamedTuple):
     text: str
 
 
+@cache
+def sent() -> tuple[Statement, ...]:
+    """The statements that the program sends; to find them takes longer than all tests of them."""
+    return (*files(), *strings())
+
+
 def files() -> Iterator[Statement]:
     """The .sql files that are sent; migrations are seen by what they install."""
     for room in ROOMS:
@@ -122,7 +129,7 @@ def installed(ledger: Ledger) -> list[Statement]:
 
 @pytest.fixture
 def statements(ledger: Ledger) -> list[Statement]:
-    found = [*files(), *strings(), *installed(ledger)]
+    found = [*sent(), *installed(ledger)]
     assert len(found) > 200
     return found
 
@@ -215,6 +222,7 @@ def test_what_is_inserted_is_computed_first(statements: list[Statement], ledger:
     assert found == []
 
 
+@pytest.mark.slow
 def test_errors_are_told_apart_by_sqlstate() -> None:
     """Names of constraints get a shard's number, and messages are translated."""
     found = [

@@ -59,6 +59,7 @@ def command_line(home: Path, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_the_server_stops_after_the_last_of_its_users_was_killed(tmp_path: Path) -> None:
     with user(tmp_path) as first, user(tmp_path) as second:
         running = find_running(tmp_path)
@@ -80,6 +81,7 @@ def test_the_server_stops_after_the_last_of_its_users_was_killed(tmp_path: Path)
         wait_until_stopped(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_child_that_was_forked_off_does_not_stop_it(tmp_path: Path) -> None:
     with user(tmp_path, "fork") as parent:
         deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -93,6 +95,7 @@ def _states_of_children(pid: int) -> bytes:
     return listed.stdout
 
 
+@pytest.mark.slow
 def test_status_and_stop_neither_start_it_nor_take_it_from_its_users(tmp_path: Path) -> None:
     code, message, _ = command_line(tmp_path, "status")
     assert (code, message.split(";")[0]) == (1, "not running")
@@ -120,6 +123,7 @@ def test_commands_of_the_embedded_server_refuse_another_one(tmp_path: Path) -> N
         assert "does not start or stop" in error
 
 
+@pytest.mark.slow
 def test_psql_runs_on_the_ledgers_schema(dsn: str, ledger_name: str) -> None:
     command = [
         str(Path(sys.executable).parent / "jobledger"),

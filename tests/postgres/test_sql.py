@@ -109,6 +109,7 @@ def test_a_list_of_the_columns_of_jobs_has_all_of_them(file: Path) -> None:
         assert tuple(names[: len(rest)]) == rest
 
 
+@pytest.mark.slow
 def test_psycopg_alone_fills_places() -> None:
     """What is loaded is sent as it is; what has places is filled by `SQL.format`."""
     found = {str(f.relative_to(ROOT)): otherwise_filled(ast.parse(f.read_text())) for f in MODULES}

@@ -362,6 +362,7 @@ def test_the_server_takes_and_shows_values(server: Server, project: str) -> None
     assert b"Alice" not in stored(server.ledger)
 
 
+@pytest.mark.slow
 def test_googles_apis_accept_and_show_personal_values(server: Server, project: str) -> None:
     # A value that people gave natively is of a typed field there; free JSON may be given there, too.
     ml = f"projects/{project}/jobs/a"

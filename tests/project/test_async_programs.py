@@ -84,6 +84,7 @@ async def test_an_application_in_this_loop(
         assert len(await commits(app.state.ledger)) < 40
 
 
+@pytest.mark.slow
 async def test_an_application_under_uvicorn(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:
@@ -164,6 +165,7 @@ LOOPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_program_ends_and_its_acknowledged_writes_are_stored(

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import pytest
+
 from tests.checkout import ROOT
 
 WITH_SENTENCE: Final = frozenset(
@@ -32,6 +34,7 @@ def sentences() -> Iterator[tuple[str, str]]:
                         yield f"{file.relative_to(ROOT)}:{call.lineno}", text
 
 
+@pytest.mark.slow
 def test_a_message_without_the_value_says_what_would_be_right() -> None:
     found = list(sentences())
     assert len(found) > 50

@@ -126,6 +126,7 @@ def found_in(file: Path) -> list[str]:
     return [ast.unparse(node) for node in ast.walk(tree) if judges(node, described)]
 
 
+@pytest.mark.slow
 def test_only_explained_modules_name_states() -> None:
     found = {str(f.relative_to(ROOT)): found_in(f) for f in [*code(".sql"), *code(".py")]}
     named = {name: parts for name, parts in found.items() if parts}

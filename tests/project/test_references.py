@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.checkout import ROOT
 
 
+@pytest.mark.slow
 def test_references_are_those_of_the_code(dsn: str) -> None:
     checked = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "references"), "--check"],

@@ -6,6 +6,8 @@ import re
 import subprocess
 from typing import Final
 
+import pytest
+
 from tests.checkout import ROOT
 from tests.documents import pages
 
@@ -76,6 +78,7 @@ def written() -> list[str]:
     return [name for name in names if not name.startswith(FIXED) and name not in KEPT]
 
 
+@pytest.mark.slow
 def test_replaced_words_do_not_occur() -> None:
     names = written()
     assert len(names) > 500

@@ -155,6 +155,7 @@ def test_states_in_sql_are_those_of_the_lifecycle(ledger: Ledger) -> None:
         assert connection.execute("SELECT state_after('topic')").fetchone() == (None,)
 
 
+@pytest.mark.slow
 def test_ten_thousand_histories_fold_to_the_recorded_digest() -> None:
     """A change of this digest is a change of what history means: it needs a new schema, or a reason."""
     random, digest = Random(7), hashlib.sha256()

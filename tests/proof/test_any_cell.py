@@ -92,6 +92,7 @@ def columns(rich: Rich) -> list[tuple[str, str, str, bool]]:
     return [(str(t), str(c), str(y), bool(n)) for t, c, y, n in rows]
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_changed_cell_is_found_or_listed_as_harmless(rich: Rich, data: st.DataObject) -> None:
@@ -176,6 +177,7 @@ OBJECTS = {
 del OBJECTS["function replaced"], OBJECTS["function's grant"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_a_dropped_or_replaced_object_is_found(rich: Rich, kind: str) -> None:
     """All of a kind, one after the other, each taken back; compared with what was installed once."""
@@ -196,6 +198,7 @@ def test_a_dropped_or_replaced_object_is_found(rich: Rich, kind: str) -> None:
         assert check_definitions(connection) == []
 
 
+@pytest.mark.slow
 def test_the_stored_checkpoint_is_compared_whatever_the_logs_name(
     rich: Rich, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_report_on_events_changed_since_is_refused(
     assert "changed at position 10" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selected", [(), ("--filter", "state = SUCCEEDED")])
 def test_parquet_is_exported_again_and_compared(
     desk: Desk, selected: tuple[str, ...], capsys: pytest.CaptureFixture[str]

@@ -226,6 +226,7 @@ def test_an_entry_is_decoded_to_what_was_encoded(entry: Entry) -> None:
     assert Entry.decode(entry.encode()) == entry
 
 
+@pytest.mark.slow
 @given(st.lists(ENTRIES, min_size=2, max_size=2, unique=True))
 def test_two_entries_are_never_written_alike(two: list[Entry]) -> None:
     one, other = two

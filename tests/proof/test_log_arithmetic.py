@@ -88,6 +88,7 @@ def test_a_tile_is_as_wide_as_it_has_hashes() -> None:
     assert [Tile(0, 0, leaf_hashes(width), None).width for width in (0, 1, 7)] == [0, 1, 7]
 
 
+@pytest.mark.slow
 @given(st.sets(SIZES, min_size=1, max_size=5), SIZES)
 @settings(max_examples=60, deadline=None)
 def test_roots_of_any_sizes_are_those_over_their_leaves(sizes: set[int], copied_at: int) -> None:

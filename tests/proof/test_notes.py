@@ -368,6 +368,7 @@ PIECES: Final = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.text(max_size=200) | st.binary(max_size=200) | SOUP | PIECES)
 @settings(max_examples=400, deadline=None)
 def test_only_signed_notes_are_opened(text: str | bytes) -> None:
@@ -405,6 +406,7 @@ def mutations(draw: st.DrawFn) -> bytes:
     return changed
 
 
+@pytest.mark.slow
 @given(mutations())
 @settings(max_examples=600, deadline=None)
 def test_a_changed_note_says_the_same_or_is_refused(changed: bytes) -> None:

@@ -56,6 +56,7 @@ def verifier(desk: Desk) -> str:
     return str(key.verifier)
 
 
+@pytest.mark.slow
 def test_a_receipt_is_checked_without_any_database(handed: Handed) -> None:
     command = [sys.executable, "-m", "jobledger.infra.cli", "verify-receipt", str(handed.receipt)]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "JOBLEDGER_DSN": "host=/nowhere"}

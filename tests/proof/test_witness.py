@@ -304,6 +304,7 @@ def test_other_addresses_and_methods_are_refused(witness: Running, log: Log) -> 
     assert witness.client.post(f"/{'a' * 64}/checkpoint").status_code == 405
 
 
+@pytest.mark.slow
 def test_what_was_cosigned_survives_kill_9_and_a_stop(tmp_path: Path) -> None:
     one, two = LOGS[:2]
     shown = {}
@@ -324,6 +325,7 @@ def test_what_was_cosigned_survives_kill_9_and_a_stop(tmp_path: Path) -> None:
     assert (tmp_path / "key").stat().st_mode & 0o777 == SECRET
 
 
+@pytest.mark.slow
 def test_two_processes_and_many_logs_at_once_never_cosign_two_ways_or_backwards(
     tmp_path: Path,
 ) -> None:
@@ -453,6 +455,7 @@ def test_an_invalid_key_of_a_witness_is_refused(tmp_path: Path) -> None:
         read_key(key)
 
 
+@pytest.mark.slow
 def test_the_public_key_alone_is_printed_where_it_is_asked_for(tmp_path: Path) -> None:
     key, _ = files(tmp_path)
     message = subprocess.run(

@@ -92,6 +92,7 @@ async def fill(ledger: AsyncLedger, count: int) -> None:
     await asyncio.gather(*(ledger.create(name_of(n)) for n in range(count)))
 
 
+@pytest.mark.slow
 async def test_a_scan_is_read_in_parts_and_shows_one_moment(dsn: str, ledger_name: str) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
         await fill(ledger, CHUNK + 200)
@@ -144,6 +145,7 @@ async def test_a_scan_whose_task_is_cancelled_gives_its_connection_back(
         assert await scan() == 20
 
 
+@pytest.mark.slow
 async def test_a_scan_ends_with_the_ledger(dsn: str, ledger_name: str) -> None:
     application = f"scans_{ledger_name}"
     async with await AsyncLedger.open(
@@ -157,6 +159,7 @@ async def test_a_scan_ends_with_the_ledger(dsn: str, ledger_name: str) -> None:
     await connections(dsn, application, 0)
 
 
+@pytest.mark.slow
 async def test_a_feed_shows_what_is_written_and_ends_with_the_ledger(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:

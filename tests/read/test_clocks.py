@@ -101,6 +101,7 @@ def may_follow(event: Event, stage: Stage) -> bool:
     return again or allowed(event.type, stage)
 
 
+@pytest.mark.slow
 @given(deliveries())
 @settings(deadline=None, max_examples=300)
 def test_each_fold_of_a_job_is_the_same_and_its_life_is_possible(delivered: list[Told]) -> None:
@@ -123,6 +124,7 @@ def test_each_fold_of_a_job_is_the_same_and_its_life_is_possible(delivered: list
             stage = leads_to(event.type) or stage
 
 
+@pytest.mark.slow
 @given(deliveries())
 @settings(deadline=None, max_examples=300)
 def test_what_was_allowed_in_the_order_it_was_recorded_keeps_its_order(
@@ -142,6 +144,7 @@ def test_what_was_allowed_in_the_order_it_was_recorded_keeps_its_order(
             assert entries[-1] is past[-1]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -91,6 +91,7 @@ def answered(ledger: Ledger, value: Any, comparator: str, literal: str) -> bool 
     return answer
 
 
+@pytest.mark.slow
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -71,6 +71,7 @@ def test_an_unsupported_filter_is_refused_with_the_reason(
         assert len(str(caught.value)) < 300
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -51,6 +51,7 @@ def test_labels_of_kubernetes_are_recorded_found_and_counted(
     assert ledger.list(f"NOT labels:{key}") == []
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEY, VALUE, max_size=20))
 def test_they_are_taken_as_they_are_and_shown_to_google_as_it_takes_them(
     labels: dict[str, str],
@@ -61,6 +62,7 @@ def test_they_are_taken_as_they_are_and_shown_to_google_as_it_takes_them(
     assert from_google(shown, labels).items() <= labels.items() or len(shown) < len(labels)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEY, VALUE, max_size=8), BARE.filter(lambda key: "." not in key))
 def test_labels_set_through_google_keep_the_others(labels: dict[str, str], key: str) -> None:
     set_ = google_labels(labels) | {key: "new"}
@@ -92,6 +94,7 @@ def test_googles_apis_accept_only_their_own_labels() -> None:
             parse_google_labels(labels)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -78,6 +78,7 @@ def many(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     return ledger
 
 
+@pytest.mark.slow
 def test_a_search_finds_what_looking_at_all_jobs_finds(
     many: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_rare_text_is_looked_up_and_a_frequent_one_is_not(
         assert found("crawl") is None
 
 
+@pytest.mark.slow
 def test_the_first_jobs_are_those_of_the_whole_list_or_it_says_how_many_were_looked_at(
     many: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +172,7 @@ def test_what_takes_too_long_to_count_is_counted_up_to_a_number(
     assert count(up_to=50) is None
 
 
+@pytest.mark.slow
 def test_signatures_are_verified_rebuilt_and_outlast_pruning(many: Ledger, tmp_path: Path) -> None:
     many.reader.catch_up(Signal())
     with many.connection() as connection:

@@ -55,6 +55,7 @@ def test_the_disk_space_of_pruned_events_is_returned(
         assert verify(connection).findings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [10, 2_000, 9_000])
 def test_remaining_events_are_unchanged_while_writers_continue(
     ledger: Ledger, tmp_path: Path, length: int

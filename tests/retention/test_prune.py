@@ -236,6 +236,7 @@ def test_a_writer_with_a_cached_pruned_job_is_refused(
     check_all_holds(ledger)
 
 
+@pytest.mark.slow
 def test_a_crashed_pruning_leaves_whole_batches_and_continues(
     busy: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,6 +362,7 @@ def test_a_deletion_disguised_as_pruning_is_found(ledger: Ledger, tmp_path: Path
         assert "gap" in {finding.kind for finding in verify(connection).findings}
 
 
+@pytest.mark.slow
 def test_the_command_line_prunes(cli: Cli, tmp_path: Path) -> None:
     assert cli.child("run", "--name", "done", "--", "true").returncode == 0
     cli("record", "live", "Created")

@@ -417,6 +417,7 @@ def test_an_invalid_mapping_is_refused_with_the_reason(
     assert why in str(caught.value)
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_read(ledger: Ledger, tmp_path: Path) -> None:
     mapping = Mapping.model_validate(OWN)
     with pytest.raises(InputError, match="No such file"):
@@ -430,6 +431,7 @@ def test_files_that_cannot_be_read(ledger: Ledger, tmp_path: Path) -> None:
         read_mapping("slurm-sact")
 
 
+@pytest.mark.slow
 def test_a_file_that_grows_while_it_is_read(ledger: Ledger, tmp_path: Path) -> None:
     file, mapping = tmp_path / "runs.csv", Mapping.model_validate(OWN)
     row = "{},b,01.11.2026 10:00,01.11.2026 11:00,{}\n"

@@ -80,6 +80,7 @@ def test_a_run_is_an_attempt_of_a_job(ledger: Ledger) -> None:
 STORY = [event("START"), event("RUNNING", 5), event("OTHER", 30), event("COMPLETE", 60)]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     order=st.permutations(range(len(STORY))),

@@ -83,6 +83,7 @@ def test_a_failed_export_keeps_the_previous_file(
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["jsonl", "parquet"])
 def test_an_export_that_is_killed_is_not_taken_for_a_whole_one(
     cli: Cli, ledger: Ledger, tmp_path: Path, format_: str

@@ -66,6 +66,7 @@ def test_a_job_from_a_file_is_as_the_ledger_says_at_every_moment(
         assert job == past.get(A, as_of=f"v{version}")
 
 
+@pytest.mark.slow
 def test_a_file_as_of_a_moment_is_as_the_ledger_says_then(past: Ledger, tmp_path: Path) -> None:
     for number, (as_of, clock) in enumerate(moments(past)):
         expected = outcome(past.get, A, as_of=as_of, clock=clock)

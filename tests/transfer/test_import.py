@@ -137,6 +137,7 @@ def test_a_job_may_begin_in_the_middle(ledger: Ledger, tmp_path: Path, type_: in
     assert sound(ledger)
 
 
+@pytest.mark.slow
 def test_a_job_of_thousands_of_reports_comes_in(ledger: Ledger, tmp_path: Path) -> None:
     text = row(0, 7, 0) + "".join(
         row(2 * n + 1, 7, 1) + row(2 * n + 2, 7, 3) + row(2 * n + 2, 7, 0) for n in range(2500)
@@ -147,6 +148,7 @@ def test_a_job_of_thousands_of_reports_comes_in(ledger: Ledger, tmp_path: Path) 
     assert sound(ledger)
 
 
+@pytest.mark.slow
 def test_importing_again_or_more_adds_only_what_is_new(ledger: Ledger, tmp_path: Path) -> None:
     rows = [row(n, n // 2, n % 2) for n in range(9_000)]
     part, whole = (
@@ -211,6 +213,7 @@ REPORTED = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -267,6 +270,7 @@ def test_a_corrected_file_adds_what_was_corrected_and_nothing_else(
     assert sound(ledger)
 
 
+@pytest.mark.slow
 def test_a_file_of_the_other_kind_is_refused_at_its_first_row(
     dsn: str, ledger_name: str, tmp_path: Path
 ) -> None:

@@ -152,6 +152,7 @@ def test_an_upgraded_ledger_verifies_and_its_projections_match(loaded: Loaded) -
     assert loaded.run("verify")[0] == 0
 
 
+@pytest.mark.slow
 def test_an_upgraded_ledger_gives_the_same_answers(loaded: Loaded) -> None:
     """But for answers that are others since events take effect in the order they were recorded."""
     answers = json.loads(gzip.decompress((loaded.folder / "answers.json.gz").read_bytes()))
@@ -186,6 +187,7 @@ def test_receipts_and_exports_of_earlier_versions_verify(loaded: Loaded) -> None
     assert loaded.json("show", "--from", job) == loaded.json("show", "projects/p/jobs/misreported")
 
 
+@pytest.mark.slow
 def test_an_upgraded_ledger_can_be_written(loaded: Loaded, tmp_path: Path) -> None:
     old = Checkpoint.parse(Note.parse((loaded.folder / "checkpoint").read_text()).text)
     name, evaluated = "projects/p/jobs/shared", "projects/p/evaluationJobs/evaluated"

@@ -45,6 +45,7 @@ def test_everything_grows_with_the_rate_and_the_time() -> None:
     assert sum(once.tables.values()) == once.disk
 
 
+@pytest.mark.slow
 @pytest.mark.unused_schema
 @pytest.mark.usefixtures("signing_in_background")
 def test_the_figures_are_near_those_of_a_ledger(ledger: Ledger) -> None:

@@ -111,6 +111,7 @@ def test_a_rebuild_that_gives_up_names_the_reader_and_changes_nothing(busy: Ledg
     assert findings(busy) == []
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_fails_leaves_nothing_and_can_be_repeated(busy: Ledger) -> None:
     def fail(_done: int, _size: int) -> None:
         raise KeyboardInterrupt

@@ -68,6 +68,7 @@ def site(dsn: str) -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_bucket_shows_the_maximum_of_live_jobs_within_it(site: Server) -> None:
     ledger = site.ledger
     window = Extent(NOW - timedelta(days=7), NOW)
