@@ -221,6 +221,8 @@ class JobLists:
     @reading_again
     def is_known_at(self, moment: Moment, known: int) -> bool:
         """Whether the events up to a later position change nothing at the moment's time."""
+        if known == moment.position:
+            return True
         if not moment.position <= known <= moment.position + MAX_LATER_EVENTS:
             return False
         asked = {"position": moment.position, "known": known, "time": moment.time}
