@@ -27,9 +27,8 @@ def time_shown(time: datetime | None) -> str:
     """`2011-05-01 23:10:00.5`: in UTC, without trailing zeros; "" for None."""
     if time is None:
         return ""
-    whole, _, fraction = time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f").partition(".")
-    fraction = fraction.rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
+    shown = time.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+    return shown.rstrip("0") if time.microsecond else shown
 
 
 def second_shown(time: datetime | None) -> str:
