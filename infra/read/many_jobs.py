@@ -22,7 +22,7 @@ from psycopg.sql import Composed
 MAX_PAGE: Final = 1_000
 DEFAULT_PAGE_SIZE: Final = 50
 EVERYTHING: Final = All(())
-"""The filter that leaves nothing out."""
+"""The filter that matches all jobs."""
 IN_A_STATE: Final = 'state : "*"'
 
 
@@ -271,7 +271,7 @@ class ManyJobs:
         return None
 
     def names_statement(self, filter: Filter, moment: Moment) -> tuple[Composed, dict[str, Any]]:
-        """A statement that reads the names of the jobs as of the moment, with its parameters."""
+        """Returns a statement that reads the names of the jobs as of the moment, with its parameters."""
         return self._jobs.names(Query.parse(filter, moment))
 
     def _count_states(self, moment: Moment, *, pinned: bool) -> Counts:

@@ -42,7 +42,7 @@ _JSON: Final = json.JSONEncoder(sort_keys=True)
 _encode: Final = json.encoder.c_make_encoder(  # type: ignore[attr-defined] # Its stub leaves it out.
     None, _JSON.default, _quoted, None, _JSON.key_separator, _JSON.item_separator, True, False, True
 )
-"""What `JSONEncoder(sort_keys=True).encode` makes for each call; it returns parts."""
+"""The encoder that `JSONEncoder(sort_keys=True).encode` makes for each call; it returns parts."""
 _KNOWN_NAMES: Final = 65_536
 """How many names of jobs are cached: most jobs have several events near each other."""
 OPTIONAL_FIELDS: Final = frozenset({"error", "reason", "output"})
@@ -50,7 +50,7 @@ OPTIONAL_FIELDS: Final = frozenset({"error", "reason", "output"})
 _ABSENT_FIELDS: Final = {
     type_: tuple(OPTIONAL_FIELDS - set(cls.model_fields)) for type_, cls in EVENT_TYPES.items()
 }
-"""Those that events of a type do not have."""
+"""The fields that events of a type do not have."""
 
 
 CHANGE: Final = ("table", "op")
@@ -58,15 +58,15 @@ CHANGE: Final = ("table", "op")
 
 
 class RecordPlace(NamedTuple):
-    """Where a record is in its source, and what decides on its events."""
+    """Where a record is in its source, and the judge of its events."""
 
     id: str | None
-    """Distinguishes two records of the same content, if the source repeats itself on purpose."""
+    """Distinguishes two records with the same content, if the source has equal records."""
     judge: Judge
 
 
 class Histories:
-    """Reads the histories of one mapping into one project."""
+    """Converts records into events of one project, by a mapping."""
 
     def __init__(self, mapping: MappingFile, project: str, actor: str) -> None:
         """`actor` is the actor of events whose rule gives none."""
@@ -109,7 +109,7 @@ class Histories:
 
 
 class Target(NamedTuple):
-    """What all events of a source share."""
+    """The values that all events of a source share."""
 
     prefix: str
     """The beginning of all names of jobs."""
@@ -117,15 +117,15 @@ class Target(NamedTuple):
     times: Times
 
     def name(self, original: str) -> str:
-        """The name of a job, from its name in the source."""
+        """Returns the name of a job, from its name in the source."""
         return _name(self.prefix, original)
 
     def event(
         self, name: str, parts: _Parts, at: RecordPlace, actor: str | None = None
     ) -> ObservedEvent | PlainEvent:
-        """Makes an event; its request id depends on its content and its place, so that it is recorded once."""
+        """Makes an event; its request id is derived from its content and place, so that it is recorded once."""
         type_, data, time = parts
-        # As the JSON encoder writes the list of these.
+        # The same text as the JSON encoder writes for a list of these.
         content = f'[{_quoted(name)}, "{type_}", "{time.isoformat()}", {"".join(_encode(data, 0))}'
         content += "]" if at.id is None else f", {_quoted(at.id)}]"
         digest = hashlib.sha256(content.encode()).hexdigest()[:32]
@@ -151,7 +151,7 @@ _Parts = tuple[str, JsonObject, datetime]
 
 
 class _History:
-    """One history of a mapping, made into functions of a record."""
+    """One history of a mapping, compiled into functions of a record."""
 
     def __init__(self, history: History, to: Target, by: Sequence[str]) -> None:
         """`by` are the fields whose conditions `may_match` tests, and `add` does not again."""
@@ -174,11 +174,11 @@ class _History:
         self._rules = [_Rule(rule, to) for rule in history.events]
 
     def may_match(self, record: Record) -> bool:
-        """Whether the fields that records are chosen by have the values of the history's condition."""
+        """Whether the selecting fields have the values of the history's condition."""
         return self._change_condition is None or self._change_condition(record)
 
     def add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
-        """Adds the events of a record to those that were found."""
+        """Adds the events of a record to the list."""
         for context in (record,) if self._for_each is None else items(record, self._for_each):
             if self._condition is None or self._condition(context):
                 self._add(context, at, found)
@@ -198,7 +198,7 @@ class _History:
         # A job is created before its first event.
         created = min([created, *times] if created is not None else times)
         make = partial(self._created_event, name, original, record, created, at)
-        # Without a place of its own, the event may come again, and is counted then.
+        # Without its own place, an equal event may occur again, so events are counted.
         found.append(make() if at.id is None else Introduction(name, make))
         found += events
 
@@ -220,7 +220,7 @@ class _History:
         return self._to.event(name, ("Created", data, time), at)
 
     def _related(self, record: Record) -> dict[str, Any]:
-        """The jobs that it belongs to, and what started it."""
+        """Returns the parents and the root of a job, and what triggered it."""
         parents = [self._to.name(each) for read in self._parents if (each := read(record))]
         root = self._root(record) if self._root else None
         trigger = self._trigger(record) if self._trigger else None
@@ -232,7 +232,7 @@ class _History:
 
 
 class _Rule:
-    """One rule of a history, made into functions of a record."""
+    """One rule of a history, compiled into functions of a record."""
 
     def __init__(self, rule: EventRule, to: Target) -> None:
         self._to = to
@@ -248,7 +248,7 @@ class _Rule:
     def events(
         self, name: str, record: Record, at: RecordPlace
     ) -> list[ObservedEvent | PlainEvent]:
-        """The events of a record."""
+        """Returns the events of a record."""
         if self._for_each is None:
             event = self._event(name, record, at)
             return [] if event is None else [event]
@@ -277,7 +277,7 @@ def _time_of(event: ObservedEvent | PlainEvent) -> datetime:
 
 
 def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
-    """Returns what reads the type of an event; None if the record has no event."""
+    """Returns a function that reads the type of an event; it returns None if the record has no event."""
     if not isinstance(event, Lookup):
         return lambda _: event
     read, match, values, path = field(event.field), matcher(event.values), event.values, event.field
@@ -295,7 +295,7 @@ def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
 
 
 def _fields_of(type_: str, data: dict[str, Any]) -> dict[str, Any]:
-    """The data without an error, a reason or an output, if events of that type have none."""
+    """Returns the data without an error, a reason or an output, if events of that type have none."""
     for key in _ABSENT_FIELDS[type_]:
         data.pop(key, None)
     return data
