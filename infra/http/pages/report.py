@@ -38,7 +38,7 @@ class ReportsPage:
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link = self._link(request)
             usual = {
-                "page": "labelling" if link.report == "evaluations" else "reports", "titles": TITLES, "bucketed": link.report in BUCKETED,
+                "page": "labeling" if link.report == "evaluations" else "reports", "titles": TITLES, "bucketed": link.report in BUCKETED,
                 "job_address": job_address, "problem": None,
             }  # fmt: skip
             if link.report == "evaluations":
