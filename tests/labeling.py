@@ -1,4 +1,4 @@
-"""Labelling tasks for tests: a job with samples, whose run asks people."""
+"""Labeling tasks for tests: a job with samples, whose run asks people."""
 
 from __future__ import annotations
 

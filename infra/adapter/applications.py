@@ -8,7 +8,7 @@ from eventsourcing import postgres
 from jobledger.infra.adapter.datastore import ledger_of
 
 APPLICATION: Final = "{application}"
-"""In POSTGRES_SCHEMA, it is replaced by the application's name in lower case."""
+"""A placeholder in POSTGRES_SCHEMA for the application's name in lower case."""
 
 
 class Applications:

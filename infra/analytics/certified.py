@@ -126,7 +126,7 @@ def _compute(
     asked = question.parsed()
     with reader.connection() as connection, folded(connection, PROJECTIONS, size, progress):
         report = answer(connection, question, asked, Moment(size, now, Clock.OCCURRED))
-    # As a file has it.
+    # The value in the form that a file has.
     read: JsonObject = canonical.decode(canonical.encode(shape(report)))
     return read
 

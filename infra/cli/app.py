@@ -1,4 +1,4 @@
-"""The root of the command line: options of all commands, and how errors end the program."""
+"""The root of the command line: the options of all commands, and the exit after errors."""
 
 import sys
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from jobledger.infra.cli.lazy import LazyGroup
 app = typer.Typer(
     name="jobledger",
     cls=LazyGroup,
-    help="Record what happens to jobs, and ask for it at any later time.",
+    help="Record the events of jobs, and query their state as of any time.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 SHARED_OPTIONS: Final = ("--dsn", "--ledger", "--project", "--server", "--token")
 DIAGNOSES: Final = ("doctor", "settings")
-"""Commands that show settings, also those that cannot be read."""
+"""Commands that show settings, including invalid ones."""
 SHARED_FLAGS: Final = ("--local",)
 
 
@@ -73,7 +73,7 @@ def read_shared_options(
 ) -> None:
     """Reads the options that can be given before or after any command."""
     if context.invoked_subcommand == "run":
-        # It starts the command before it reads settings, which may be wrong.
+        # `run` starts its command before it reads settings, which may be invalid.
         from jobledger.infra.cli.given import Given
 
         context.obj = Given(dsn, ledger, project, server, token)
@@ -83,7 +83,7 @@ def read_shared_options(
     from jobledger.infra.settings import Settings
 
     LOCAL.set(local)
-    # These commands report invalid settings, so they must start with any.
+    # These commands report invalid settings, so they must start with invalid ones.
     settings = Settings(seal=False) if context.invoked_subcommand in DIAGNOSES else Settings()
     context.obj = Target(
         dsn, ledger or settings.ledger, project or settings.project,
@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def _fail_of_postgres(error: Any) -> Never:
-    """Ends with the ledger's error for an error of PostgreSQL's, if it has one."""
+    """Exits with the ledger's error for an error of PostgreSQL, if there is one."""
     from jobledger.infra.cli.exit_codes import NO, exit_code
     from jobledger.infra.postgres.connections import translated
 
@@ -129,7 +129,7 @@ def _fail(why: str, code: int) -> Never:
 
 
 def _help_and_version(arguments: Sequence[str]) -> list[str]:
-    """`help COMMAND` as `COMMAND --help`, and `version` as `--version`."""
+    """Rewrites `help COMMAND` as `COMMAND --help`, and `version` as `--version`."""
     match list(arguments):
         case ["help", *command]:
             return [*command, "--help"]
@@ -139,7 +139,7 @@ def _help_and_version(arguments: Sequence[str]) -> list[str]:
 
 
 def _shared_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the shared options first, wherever they were before `--`."""
+    """Moves the shared options, anywhere before `--`, to the front of the arguments."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     first: list[str] = []
     rest: list[str] = []

@@ -84,6 +84,6 @@ COMMANDS: Final = {
     name.strip(): Entry(source.strip(), help_.strip())
     for name, source, help_ in (line.split(" | ") for line in TABLE.strip().splitlines())
 }
-"""By name."""
+"""The commands by name."""
 PASSING_ON: Final = ("psql",)
-"""Commands that pass on options that are not theirs to the program that they run."""
+"""Commands that pass unknown options to the program that they run."""

@@ -1,4 +1,4 @@
-"""Which ledger and project a command means, and how it prints."""
+"""The ledger and the project of a command, and its output."""
 
 from __future__ import annotations
 
@@ -55,20 +55,22 @@ class Target:
     ledger: str
     project: str
     server: str | None = None
-    """The address of a server that is asked instead of the database."""
+    """The address of a server to use instead of the database."""
     token: str | None = None
 
     def open(self) -> Ledger:
-        """Raises SchemaError or LedgerUnavailableError."""
+        """Opens the ledger; raises SchemaError or LedgerUnavailableError."""
         if self.server is not None:
             remote: Ledger = self._remote()
             return remote
-        from jobledger.infra.ledger import Ledger  # What only reads starts faster without it.
+        from jobledger.infra.ledger import (
+            Ledger,
+        )  # Commands that only read import less.
 
         return Ledger.open(self.dsn, self.ledger)
 
     def read(self) -> Reader:
-        """The same, for reading only."""
+        """Opens the ledger for reading only."""
         if self.server is not None:
             reader: Reader = self._remote()
             return reader
@@ -78,7 +80,7 @@ class Target:
             try:
                 migrate.check(connection, self.ledger)
             except LedgerNotFoundError:
-                # Creates the ledger where that is allowed, or raises LedgerNotFoundError.
+                # Creates the ledger if that is allowed, or raises LedgerNotFoundError.
                 self.open().close()
             return Reader(info, self.ledger, FewConnections(info, connection))
         except BaseException:
@@ -86,7 +88,7 @@ class Target:
             raise
 
     def connect(self) -> Connection:
-        """A connection to the ledger's schema, which may not exist yet."""
+        """Connects to the ledger's schema, which may not exist yet."""
         if self.server is not None:
             from jobledger.infra.cli.remote import database_needed
 
@@ -94,18 +96,18 @@ class Target:
         return connect(server(self.dsn, self.ledger))
 
     def _remote(self) -> Any:
-        """The ledger through its server: what commands use of a ledger, as far as a server has it."""
+        """Returns the ledger of the server, with the methods that servers support."""
         from jobledger.infra.cli.remote import RemoteLedger
 
         assert self.server is not None
         return RemoteLedger(self.server, self.token)
 
     def name(self, given: str) -> str:
-        """A job's name, `given` whole or as an id in the project; raises InvalidFieldError."""
+        """Returns a job's name, `given` in full or as an id in the project; raises InvalidFieldError."""
         return self._whole(given, "jobs")
 
     def evaluation_job(self, given: str) -> str:
-        """An evaluation job's name, `given` whole or as an id in the project; raises InvalidFieldError."""
+        """Returns an evaluation job's name, `given` in full or as an id in the project; raises InvalidFieldError."""
         return self._whole(given, "evaluationJobs")
 
     def _whole(self, given: str, collection: str) -> str:
@@ -144,12 +146,12 @@ def print_pruned(before: datetime | None) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document, indented."""
+    """Prints one indented JSON document."""
     typer.echo(encode(value, indented=True).decode())
 
 
 def print_json_lines(values: Iterable[Any]) -> None:
-    """One JSON document a line."""
+    """Prints one JSON document per line."""
     for value in values:
         typer.echo(encode(value).decode())
 

@@ -11,7 +11,7 @@ from jobledger.infra.evaluation import errors as labeling
 
 OK: Final = 0
 NO: Final = 1
-"""The answer to the question is no; also an unexpected error."""
+"""The answer is no, or an unexpected error occurred."""
 USAGE: Final = 2
 NOT_FOUND: Final = 3
 REFUSED: Final = 4
@@ -60,11 +60,11 @@ EXIT_CODES: Final[dict[type[LedgerError], int]] = {
     labeling.AnsweredTwiceError: REFUSED,
     labeling.EnoughAnswersError: REFUSED,
 }
-"""By the type of error."""
+"""The exit codes by the type of error."""
 
 
 def exit_code(error: LedgerError) -> int:
-    """The exit code of an error; that of the nearest type above it that the table names."""
+    """Returns the exit code of an error: that of its nearest base class in the table."""
     for cls in type(error).__mro__:
         if cls in EXIT_CODES:
             return EXIT_CODES[cls]

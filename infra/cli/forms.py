@@ -1,4 +1,4 @@
-"""The forms that lists are printed in: table, json, jsonl, csv, tsv; and the columns that are chosen."""
+"""The output formats of lists (table, json, jsonl, csv, tsv), and the selected columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 class Form(StrEnum):
-    """How a list is printed."""
+    """The output format of a list."""
 
     TABLE = "table"
     JSON = "json"
@@ -44,7 +44,7 @@ WideOption = Annotated[bool, typer.Option("--wide", help="Show all columns in fu
 
 
 def parse_columns(text: str | None, known: Sequence[str]) -> list[str] | None:
-    """The fields that `--columns` names, the first part of each one of `known`; raises InvalidFieldError."""
+    """Parses `--columns`; the first part of each field must be in `known`; raises InvalidFieldError."""
     if text is None:
         return None
     fields = [field.strip() for field in text.split(",") if field.strip()]
@@ -59,7 +59,7 @@ def parse_columns(text: str | None, known: Sequence[str]) -> list[str] | None:
 
 
 def print_documents(documents: Iterable[JsonObject], form: Form, columns: Sequence[str]) -> None:
-    """The documents in the form asked for; `columns` are the fields of table, csv and tsv."""
+    """Prints the documents in the given form; `columns` are the fields of table, csv and tsv."""
     match form:
         case Form.JSON:
             print_json([*documents])
@@ -78,7 +78,7 @@ def print_documents(documents: Iterable[JsonObject], form: Form, columns: Sequen
 
 
 def align(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as plain text: a line for each row, however long that makes it."""
+    """Returns a table as plain text: one line for each row, of any length."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -88,7 +88,7 @@ def align(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text without what would break its line."""
+    """Returns the text without characters that would break its line."""
     return _CONTROLS.sub(" ", text)
 
 

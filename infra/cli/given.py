@@ -1,4 +1,4 @@
-"""The options before a command, as they were given: not yet checked."""
+"""The options before a command as they were given, unchecked."""
 
 from __future__ import annotations
 

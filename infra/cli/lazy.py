@@ -11,18 +11,18 @@ from typer.main import get_command
 
 
 class Unloaded(TyperCommand):
-    """A command of which only the name and the help are known yet."""
+    """A command that is not imported yet: only its name and its help are known."""
 
     def __init__(self, name: str, entry: Entry) -> None:
         super().__init__(name, help=entry.help)
         self.entry = entry
 
     def load(self) -> Any:
-        """The command itself, made from the function or the typer.Typer that the table names."""
+        """Imports the command: the function or typer.Typer that the table names."""
         assert self.name is not None
         found = self.entry.find()
         holder = typer.Typer(add_completion=False)
-        # A second group keeps typer from making the command itself the program.
+        # With a single command, typer would make it the program, so a group is added.
         holder.callback()(lambda: None)
         if isinstance(found, typer.Typer):
             holder.add_typer(found, name=self.name)
@@ -43,7 +43,7 @@ class LazyGroup(TyperGroup):
         self.commands = {name: Unloaded(name, entry) for name, entry in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As any group; the command that is found is loaded."""
+        """Resolves as any group, and imports the command."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command.load() if isinstance(command, Unloaded) else command, rest
 
@@ -62,18 +62,18 @@ class LazyGroup(TyperGroup):
             raise typer.Exit(0) from None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As any group; without arguments it prints its help and exits 2."""
+        """Parses as any group; without arguments it prints the help and exits with 2."""
         if not args and not ctx.resilient_parsing:
             typer.echo(self.get_help(ctx))
             raise typer.Exit(2)
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """In plain text: rich takes longer to import than the help takes to read."""
+        """Prints plain text, because importing rich takes too long."""
         super(TyperGroup, self).format_help(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Every command with its help whole."""
+        """Lists every command with its complete help."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [(name, self.commands[name].help or "") for name in self.list_commands(ctx)]

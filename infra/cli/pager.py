@@ -1,4 +1,4 @@
-"""The pager that long output is shown with: JOBLEDGER_PAGER, else PAGER, else less."""
+"""Shows long output with a pager: JOBLEDGER_PAGER, else PAGER, else less."""
 
 import os
 import shlex
@@ -8,7 +8,7 @@ from typing import Final, TextIO
 
 DEFAULT_PAGER: Final = "less"
 LESS_OPTIONS: Final = "FRX"
-"""Options of less as git sets them: leave when all fits, pass colours, keep the screen."""
+"""Options of less, as git sets them: exit if all fits, keep colours, keep the screen."""
 
 
 def show_paged(text: str, stream: TextIO) -> None:

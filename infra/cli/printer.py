@@ -1,4 +1,4 @@
-"""How commands print: with rich on a terminal, and as plain text elsewhere."""
+"""Prints with rich on a terminal, and as plain text elsewhere."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH: Final = 200
-"""Columns of a table in a pipe, which has no width: programs want each name on one line."""
+"""The width of a table in a pipe, so that names are not wrapped."""
 FULL_WIDTH: Final = 1_000_000
-"""Columns of a table that is shown in full width, whatever the terminal has: no line is as long."""
+"""The width of a table that is shown in full width, on any terminal; no line is as long."""
 FORCING: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")
-"""Variables that make rich write colours into a pipe."""
+"""Variables that make rich write colours to a pipe."""
 
 
 class Printer:
@@ -58,11 +58,11 @@ class Printer:
 
     @property
     def width(self) -> int | None:
-        """Characters in a line of the terminal; None if the stream is not a terminal."""
+        """The width of the terminal; None if the stream is not a terminal."""
         return shutil.get_terminal_size().columns if self._stream.isatty() else None
 
     def print_long(self, shown: Any, *, wide: bool = False) -> None:
-        """Prints text or a table; on a terminal that it overflows, with a pager, as git does.
+        """Prints text or a table; with a pager, as git does, if it is longer than the terminal.
 
         Args:
             shown: The text or the table.
@@ -77,7 +77,7 @@ class Printer:
         show_paged(captured.get(), self._stream)
 
     def _console(self, width: int | None) -> Console:
-        """Rich's console of so many columns, None for those of the terminal."""
+        """Returns rich's console with this width; None is the terminal's width."""
         from rich.console import Console
 
         return Console(

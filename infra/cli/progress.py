@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on standard error, if that is a terminal."""
+"""The progress of a long command: a bar on standard error, if that is a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -17,13 +17,13 @@ from rich.progress import (
 
 
 def progress_bar(amount: DownloadColumn | MofNCompleteColumn) -> Progress:
-    """A bar with that amount, for a command that adds its own tasks."""
+    """Returns a bar with that total, for a command that adds its own tasks."""
     columns = TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn()
     return Progress(*columns, console=ERR.console, disable=not sys.stderr.isatty())
 
 
 def move(progress: Progress, bar: TaskID, read: int) -> None:
-    """Moves the bar on to that amount."""
+    """Advances the bar to that amount."""
     progress.update(bar, completed=read)
 
 

@@ -1,4 +1,4 @@
-"""The ledger behind `--server`: a client with the parts of a ledger that commands use."""
+"""The ledger of `--server`: a client with the parts of a ledger that commands use."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -22,7 +22,7 @@ Shown = TypeVar("Shown")
 
 
 class RemoteLedger(Client):
-    """Raises InvalidFieldError for whatever takes the database itself."""
+    """A ledger that is used through a server; raises InvalidFieldError for actions that need the database."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise database_needed() if not name.startswith("_") else AttributeError(name)
@@ -39,7 +39,7 @@ class RemoteLedger(Client):
         attempt: int | None = None,
         run_id: str | None = None,
     ) -> Recorded:
-        """As Client.report; the token determines the actor."""
+        """Does the same as Client.report; the token determines the actor."""
         _without_user({"actor": actor})
         return super().report(
             name,
@@ -63,7 +63,7 @@ class RemoteLedger(Client):
         actor: str | None = None,
         request_id: str | None = None,
     ) -> int:
-        """As Client.hold; the token determines the actor."""
+        """Does the same as Client.hold; the token determines the actor."""
         _without_user({"actor": actor})
         return super().hold(name, reason, pin=pin, request_id=request_id)
 
@@ -76,26 +76,26 @@ class RemoteLedger(Client):
         actor: str | None = None,
         request_id: str | None = None,
     ) -> int:
-        """As Client.release; the token determines the actor."""
+        """Does the same as Client.release; the token determines the actor."""
         _without_user({"actor": actor})
         return super().release(name, reason, pin=pin, request_id=request_id)
 
     def set_retention_rule(
         self, rule: RetentionRule, actor: str | None = None, *, request_id: str | None = None
     ) -> int:
-        """As Client.set_retention_rule; the token determines the actor."""
+        """Does the same as Client.set_retention_rule; the token determines the actor."""
         _without_user({"actor": actor})
         return super().set_retention_rule(rule, request_id=request_id)
 
     def drop_retention_rule(
         self, name: str, actor: str | None = None, *, request_id: str | None = None
     ) -> int:
-        """As Client.drop_retention_rule; the token determines the actor."""
+        """Does the same as Client.drop_retention_rule; the token determines the actor."""
         _without_user({"actor": actor})
         return super().drop_retention_rule(name, request_id=request_id)
 
     def decrypted(self, shown: Shown) -> Shown:
-        """The same: a server shows personal values as far as it can."""
+        """Returns the value unchanged, because the server has decrypted it already."""
         return shown
 
     opened = decrypted
@@ -103,14 +103,14 @@ class RemoteLedger(Client):
     def moment(
         self, as_of: Given = None, clock: Clock | str | None = None, name: str | None = None
     ) -> Moment:
-        """What a moment means; a version is one of the job of that name."""
+        """Resolves a moment; a version refers to the job of that name."""
         if name is None:
             return super().moment(as_of, clock)
         asked = exchanges.job(name, as_of, clock)
         return self._exchange(Exchange("GET", asked.path, parsing.moment_of, asked.query))
 
     def size(self) -> int:
-        """The last position."""
+        """Returns the last position."""
         return super().moment().position
 
     def check_reached(self, position: int, field: str = "after") -> None:
@@ -119,7 +119,7 @@ class RemoteLedger(Client):
             raise BeyondEndError(field, position, size)
 
     def pruned(self, after: int, until: int) -> Ranges:
-        """Ranges of positions after one and up to another whose events were pruned."""
+        """Returns the ranges of pruned positions between two positions."""
         found: Ranges = []
         while after < until:
             query = {"after": str(after), "pageSize": str(EVENTS_PAGE)}
@@ -132,7 +132,7 @@ class RemoteLedger(Client):
 
 
 def database_needed() -> InvalidFieldError:
-    """The error of a command that cannot be done through a server."""
+    """Returns the error for a command that is not possible through a server."""
     return InvalidFieldError("server", "this command needs the database itself: leave out --server")
 
 

@@ -1,4 +1,4 @@
-"""Tables of jobs and events, as people read them: times to the second."""
+"""Tables of jobs and events for people: with times to the second."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -28,7 +28,7 @@ COLOURS: Final = {
 def jobs_table(
     jobs: Iterable[Job], project: str | None = None, width: int | None = None, *, wide: bool = False
 ) -> Table:
-    """The jobs, one a line, as `job_cells` fits them, with their states in colour."""
+    """Returns the jobs, one per line, as `job_cells` fits them, with coloured states."""
     header, rows = job_cells(jobs, project, width, wide=wide)
     table = Table(box=None)
     for column in header:
@@ -40,7 +40,7 @@ def jobs_table(
 
 
 def counts_table(by: str, counts: Mapping[str, int]) -> Table:
-    """How many jobs there are of each value of a field."""
+    """Returns a table of the number of jobs for each value of a field."""
     table = Table(by, "jobs", box=None)
     for key, jobs in counts.items():
         state = JobState.__members__.get(key)
@@ -49,7 +49,7 @@ def counts_table(by: str, counts: Mapping[str, int]) -> Table:
 
 
 def fields_table(fields: Mapping[str, Any]) -> Table:
-    """The fields of one job, one a line."""
+    """Returns the fields of one job, one per line."""
     table = Table(show_header=False, box=None)
     for field, value in fields.items():
         table.add_row(Text(field, style="dim"), cell(value))
@@ -57,7 +57,7 @@ def fields_table(fields: Mapping[str, Any]) -> Table:
 
 
 def events_table(events: Iterable[RecordedEvent]) -> Table:
-    """The events, one a line; contradicted reports are highlighted."""
+    """Returns the events, one per line; contradicted reports are highlighted."""
     table = Table(box=None)
     for column in (
         "v",
@@ -83,7 +83,7 @@ def events_table(events: Iterable[RecordedEvent]) -> Table:
 
 
 def events_text(events: Iterable[RecordedEvent]) -> Text:
-    """The events, each on a line with its data below, a field a line."""
+    """Returns the events, each on a line, with the fields of its data below."""
     cells = [_event_cells(event) for event in events]
     header = [Text(name) for name in ("v", "event", "state", time_header("occurred"), "actor")]
     widths = [
@@ -128,17 +128,17 @@ def _type_text(event: RecordedEvent) -> Text:
 
 
 def state_text(state: JobState | None) -> Text:
-    """A state in its colour."""
+    """Returns a state in its colour."""
     return Text("" if state is None else state.name, style=COLOURS.get(state, "") if state else "")
 
 
 def short(time: str | None) -> Text:
-    """A time to the second."""
+    """Returns a time to the second."""
     return Text(shown_time(time))
 
 
 def cell(value: object) -> Text:
-    """A value as JSON, but text as it is; empty for an empty value."""
+    """Returns a value as JSON, but text unchanged; "" for an empty value."""
     if value is None or value == {}:
         return Text("")
     return Text(value if isinstance(value, str) else encode(value).decode())

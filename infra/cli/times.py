@@ -1,4 +1,4 @@
-"""Times in tables: to the second, in UTC, or with `--local` in the zone of the machine or of TZ."""
+"""Shows times in tables to the second, in UTC, or with `--local` in the zone of TZ or of the machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOCAL: Final = ContextVar("LOCAL", default=False)
 
 
 def shown_time(time: str | None) -> str:
-    """A time (RFC 3339 in UTC) as tables show it; empty for none. A local time names its offset."""
+    """Returns a time (RFC 3339 in UTC) for a table; "" for none. A local time has its offset."""
     if time is None:
         return ""
     if not LOCAL.get():
@@ -20,5 +20,5 @@ def shown_time(time: str | None) -> str:
 
 
 def time_header(name: str) -> str:
-    """The header of a column of times: it names the zone where the times do not."""
+    """Returns the header of a column of times; it names the zone if the times do not."""
     return name if LOCAL.get() else f"{name} (UTC)"

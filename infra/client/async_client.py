@@ -42,7 +42,7 @@ Answer = TypeVar("Answer")
 
 
 class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
-    """As Client, for the tasks of one asyncio loop."""
+    """The same as Client, for the tasks of one asyncio loop."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         timeout_seconds: float = TIMEOUT_SECONDS,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """As Client; `transport` is one for asyncio."""
+        """Takes the arguments of Client; `transport` is an asyncio one."""
         self._retries = retries
         self._http = httpx.AsyncClient(
             base_url=url, headers=headers_of(token), timeout=timeout_seconds, transport=transport

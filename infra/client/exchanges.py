@@ -152,7 +152,7 @@ def job(name: str, as_of: Given, clock: Clock | str | None) -> Exchange[Any]:
 def page(
     filter: str, size: int, token: str, order_by: str, as_of: Given, clock: Clock | str | None
 ) -> Exchange[Page]:
-    """Some jobs."""
+    """Returns some jobs."""
     query = {"filter": filter, "pageToken": token, "orderBy": order_by}
     query |= {"pageSize": str(size)} if size else {}
     return Exchange("GET", f"{ROOT}/jobs", parsing.page_of, query | at(as_of, clock))

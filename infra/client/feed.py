@@ -13,7 +13,7 @@ class Decoder:
         self._fields: dict[str, str] = {}
 
     def read(self, line: str) -> RecordedEvent | None:
-        """Takes in one line; the event that it ends, if it ends one of the ledger's."""
+        """Reads one line; returns the event that it completes, if there is one."""
         if line:
             name, _, value = line.partition(":")
             self._fields[name] = value.removeprefix(" ")

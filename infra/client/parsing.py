@@ -96,7 +96,7 @@ def counts_of(body: JsonObject) -> Counts:
 
 
 def events_of(body: JsonObject) -> list[RecordedEvent]:
-    """Some events."""
+    """Returns some events."""
     return [event_of(event) for event in body["events"]]
 
 

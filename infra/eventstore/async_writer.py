@@ -28,7 +28,7 @@ RunRead = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class AsyncWriter:
-    """Writes to one ledger; any number of tasks of its loop may use it."""
+    """Writes to one ledger. Any number of tasks of its event loop may use it."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class AsyncWriter:
         keys: SubjectKeys,
         run_read: RunRead,
     ) -> None:
-        """`run_read` runs what blocks a thread."""
+        """`run_read` runs a blocking function in a thread."""
         self.committer = committer
         self._run_read = run_read
         self._path = WritePath(committer.cache, feed, keys)
@@ -45,7 +45,7 @@ class AsyncWriter:
     def write(
         self, name: str, request: Data | JobCommand, about: About
     ) -> Coroutine[Any, Any, JobWrite]:
-        """As Writer.write; returns what to await."""
+        """Does the same as Writer.write, and returns an awaitable."""
         return self._run(self._path.write(name, request, about))
 
     @documented(Writer.command)
@@ -95,7 +95,7 @@ class AsyncWriter:
     async def write_all(
         self, names: Iterable[str], command: JobCommand, about: About
     ) -> tuple[list[Job], int]:
-        """As Writer.write_all."""
+        """Does the same as Writer.write_all, and returns an awaitable."""
         return await self._run(self._path.write_all(names, command, about))
 
     @documented(Writer.report_many)

@@ -34,7 +34,7 @@ def with_attempt(data: Data, about: About) -> tuple[Data, About]:
 
 
 def parse_attempt(attempt: object) -> int:
-    """The number of an attempt; raises InvalidFieldError."""
+    """Checks the number of an attempt, and returns it; raises InvalidFieldError."""
     if isinstance(attempt, int) and not isinstance(attempt, bool) and 1 <= attempt <= MAX_ATTEMPT:
         return attempt
     why = f"{attempt!r} is not the number of an attempt, from 1 to {MAX_ATTEMPT}; give other ids as run_id"

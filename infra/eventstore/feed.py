@@ -1,4 +1,4 @@
-"""Reading events in order: one job's history, and the live feed of the whole ledger."""
+"""Reads events in order: one job's history, and the live feed of the whole ledger."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -24,12 +24,12 @@ READ_SIZE: Final = sql.load(__package__, "read_size")
 
 PAGE_EVENTS: Final = 1_000
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
-"""Data of the events that one answer holds."""
+"""The most bytes of event data in one answer."""
 MAX_POSITION: Final = 2**63 - 1
-"""PostgreSQL's bigint has no more."""
+"""The largest bigint of PostgreSQL."""
 Ranges = list[tuple[int, int]]
-"""The first and the last position of each."""
-# Seconds until the next look for new events: soon after some came, later when none do.
+"""Ranges of positions: the first and the last position of each."""
+# The pauses between polls for new events: short after events came, then longer.
 MIN_PAUSE_SECONDS: Final = 0.002
 MAX_PAUSE_SECONDS: Final = 0.05
 MAX_STATES: Final = 100_000
@@ -40,7 +40,7 @@ ENTERED: Final = {event: state_after(event) for event in EVALUATION if state_aft
 
 
 class Feed:
-    """Reads events through a pool; any number of threads may."""
+    """Reads events through a pool; any number of threads may use it."""
 
     def __init__(self, pool: Pool, closed: Signal) -> None:
         self._pool = pool
@@ -48,26 +48,26 @@ class Feed:
 
     @reading_again
     def size(self) -> int:
-        """How many events there are, which is the last position."""
+        """Returns how many events there are, which is the last position."""
         with translated(), self._pool.connection() as connection:
             row = connection.execute(READ_SIZE).fetchone()
         return 0 if row is None else int(row[0])
 
     def check_reached(self, position: int, field: str = "after") -> None:
-        """Raises BeyondEndError for a position after the last."""
+        """Raises BeyondEndError for a position after the last one."""
         if position > (size := self.size()):
             raise BeyondEndError(field, position, size)
 
     @reading_again
     def pruned(self, after: int, until: int) -> Ranges:
-        """Ranges of positions after one and up to another whose events were pruned, 1,000 at most."""
+        """Returns the ranges of pruned positions between two positions, 1,000 at most."""
         place = {"after": after, "until": until, "limit": PAGE_EVENTS}
         with translated(), self._pool.connection() as connection:
             return connection.execute(READ_PRUNED, place).fetchall()
 
     @reading_again
     def history(self, name: str, after: int = 0, until: int = LAST_VERSION) -> list[RecordedEvent]:
-        """One job's events after a version, up to another, oldest first; none for an unknown job."""
+        """Returns one job's events after a version, up to another, oldest first; none for an unknown job."""
         place = {"name": name, "after": after, "until": until}
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(READ_HISTORY, place, binary=True).fetchall()
@@ -75,7 +75,7 @@ class Feed:
 
     @reading_again
     def history_page(self, name: str, after: int, limit: int) -> tuple[list[RecordedEvent], bool]:
-        """Some events of one job after a version, and whether more follow; of MAX_PAGE_BYTES at most, or one."""
+        """Returns some events of one job after a version, up to MAX_PAGE_BYTES but at least one, and whether more follow."""
         asked = {"name": name, "after": after, "limit": limit, "bytes": MAX_PAGE_BYTES}
         with translated(), self._pool.connection() as connection:
             found = connection.execute(READ_HISTORY_PAGE, asked, binary=True).fetchall()
@@ -87,7 +87,7 @@ class Feed:
     def events_page(
         self, after: int, limit: int, *, is_reached: bool = False
     ) -> list[RecordedEvent]:
-        """Returns some events after a position, in commit order: of MAX_PAGE_BYTES at most, or one.
+        """Returns some events after a position, in commit order, up to MAX_PAGE_BYTES but at least one.
 
         Args:
             after: The position; 0 for the first event.
@@ -111,7 +111,7 @@ class Feed:
 
     @reading_again
     def page(self, after: int, limit: int = PAGE_EVENTS) -> list[tuple[Any, ...]]:
-        """Rows of the events after a position, in commit order."""
+        """Returns the rows of the events after a position, in commit order."""
         with translated(), self._pool.connection() as connection:
             return connection.execute(
                 READ_EVENTS, {"after": after, "limit": limit}, binary=True
@@ -164,7 +164,7 @@ class Feed:
     def _with_states(
         self, rows: Sequence[tuple[Any, ...]], states: dict[str, JobState | None]
     ) -> Iterator[RecordedEvent]:
-        """The rows as events with the state after each; `states` holds those before, and is kept."""
+        """Returns the rows as events with the state after each; `states` has the states before them, and is updated."""
         # A call of a function for each event would take half as long again.
         entered = [
             ENTERED.get(row[3]) if row[4] <= PLACED else entered_state(row[3], row[4], row[10])
@@ -187,7 +187,7 @@ class Feed:
         entered: Iterable[JobState | None],
         known: Mapping[str, JobState | None],
     ) -> dict[str, JobState | None]:
-        """The states before `rows` of the jobs whose first row does not have its state."""
+        """Returns the states before `rows` of the jobs whose first row does not determine the state."""
         wanted: dict[str, int] = {}
         seen: set[str] = set()
         for row, state in zip(rows, entered, strict=True):
@@ -205,4 +205,4 @@ class Feed:
 
 _NAME: Final = itemgetter(1)
 _make_event: Final = partial(tuple.__new__, RecordedEvent)
-"""As RecordedEvent._make, in half the time: every event that is read comes through here."""
+"""Does the same as RecordedEvent._make in half the time; every event that is read is made by it."""

@@ -1,7 +1,7 @@
-"""The JSON of jobs, events and moments, the same at every edge: the types that make it, and its schemas.
+"""The JSON of jobs, events and moments, which is the same in all interfaces: its types and schemas.
 
-A type checker holds what is written against them, pydantic makes the schemas of the OpenAPI
-document from them, and neither costs anything when an answer is made. Times are RFC 3339 in UTC
+A type checker checks the code against these types, and pydantic makes the schemas of the OpenAPI
+document from them. Neither takes time when an answer is made. Times are RFC 3339 in UTC
 with microseconds.
 """
 
@@ -50,7 +50,7 @@ class JobJson(TypedDict):
 
 
 class EventJson(TypedDict):
-    """An event; `state` is the job's after it."""
+    """An event; `state` is the job's state after it."""
 
     position: Annotated[int, Field(description="Its place in the ledger, from 1.")]
     name: str
@@ -67,7 +67,7 @@ class EventJson(TypedDict):
 
 
 class MomentJson(TypedDict):
-    """The moment of an answer: in valid time, as far as was known at `position`."""
+    """The moment of an answer. In valid time, events up to `position` count."""
 
     asOf: Time
     clock: Annotated[str, Field(examples=["occurred", "recorded"])]
@@ -78,7 +78,7 @@ class MomentJson(TypedDict):
 
 
 class JobAtJson(JobJson):
-    """A job, with the moment it is shown as of where one was asked for."""
+    """A job, with the moment that it is shown as of, if one was requested."""
 
     asOf: NotRequired[Time]
     clock: NotRequired[str]

@@ -1,4 +1,4 @@
-"""Jobs and events as JSON, the same at every edge: camelCase, RFC 3339 times in UTC with microseconds."""
+"""Jobs and events as JSON, which is the same in all interfaces: camelCase, RFC 3339 times in UTC with microseconds."""
 
 import json
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 
 
 def encode(value: Any, *, indented: bool = False) -> bytes:
-    """Encodes JSON of any depth: an event may hold as many levels as orjson writes, and an answer adds some."""
+    """Encodes JSON of any depth: an event can have as many levels as orjson writes, and an answer adds some."""
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else None)
     except orjson.JSONEncodeError:
@@ -27,12 +27,12 @@ def time_text(time: datetime | None) -> str | None:
 
 
 def required_time(time: datetime) -> str:
-    """The same of a time that is always there."""
+    """Returns a time as `2026-11-22T10:00:00.000000Z`."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def job_json(job: Job) -> JsonObject:
-    """A job; fields that hold nothing are null, and what it belongs to is left out if it is not known."""
+    """Returns a job as JSON; fields without a value are null, and unknown parents, roots and triggers are left out."""
     shown: JobJson = {
         "name": job.name,
         "project": job.project,
@@ -61,7 +61,7 @@ def job_json(job: Job) -> JsonObject:
 
 
 def event_json(event: RecordedEvent) -> JsonObject:
-    """An event; `state` is the job's after it."""
+    """Returns an event as JSON; `state` is the job's state after it."""
     shown: EventJson = {
         "position": event.position,
         "name": event.name,

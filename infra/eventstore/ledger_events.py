@@ -1,6 +1,6 @@
-"""Events about the ledger itself, such as erasures and prunings. Each is the next of its stream.
+"""Events about the ledger itself, such as erasures and prunings. Each kind has its own stream.
 
-They have schema 0 and belong to no job. Their transaction also makes the change that they record.
+They have schema 0 and belong to no job. The same transaction also makes the change that they record.
 """
 
 from abc import abstractmethod
@@ -24,7 +24,7 @@ FIND_REQUEST: Final = sql.load(__package__, "find_request")
 
 
 class LedgerEventWrite(Pending):
-    """An event about the ledger itself, written together with the change that it records."""
+    """Writes an event about the ledger itself, together with the change that it records."""
 
     alone = True
     stream: str
@@ -33,9 +33,9 @@ class LedgerEventWrite(Pending):
     def __init__(
         self, actor: str | None, request_id: str | None = None, asked: JsonObject | None = None
     ) -> None:
-        """Begins unwritten; a `request_id` that the stream has already is answered with its event.
+        """`request_id` makes the write idempotent: if the stream has it already, the answer is its event.
 
-        `asked` is the data of the event, which a repetition has to ask for again.
+        `asked` is the event's data, which must be the same in a repeated request.
         """
         super().__init__()
         self._actor = parse_text("actor", actor)
@@ -45,16 +45,16 @@ class LedgerEventWrite(Pending):
 
     @abstractmethod
     def do(self, connection: Connection) -> JsonObject | None:
-        """Makes the change, and returns its event's data; None if there is nothing to do. The head is locked."""
+        """Makes the change, with the head locked, and returns the event's data; None if there is nothing to do."""
 
     def done(self, connection: Connection, position: int) -> None:
-        """Does what takes the position of the record."""
+        """Makes the changes that need the event's position."""
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """Empty: the event is of no job."""
+        """Does nothing, because the event belongs to no job."""
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
-        """Writes the event and does what it records, in one transaction; None if there is nothing to do."""
+        """Writes the event and makes the change, in one transaction; returns None if there is nothing to do."""
         self.decide(jobs)
         if self._is_repeated(appender.connection):
             return None
@@ -74,7 +74,7 @@ class LedgerEventWrite(Pending):
         return placed
 
     def _is_repeated(self, connection: Connection) -> bool:
-        """Whether the request was made before; raises RequestReusedError if it was another one."""
+        """Whether the same request was made before; raises RequestReusedError if the id was used for another one."""
         if self._request_id is None:
             return False
         row = connection.execute(FIND_REQUEST, (self.stream, self._request_id)).fetchone()
@@ -88,7 +88,7 @@ class LedgerEventWrite(Pending):
         return True
 
     def position(self) -> int:
-        """Returns the position of the event, which this write or an earlier one of its request wrote."""
+        """Returns the position of the event, which this write or an earlier one of the same request wrote."""
         placed = self.placed or self.earlier
         assert placed is not None
         return placed.first_position

@@ -1,4 +1,4 @@
-"""Recording what other systems report, in batches that are each committed whole."""
+"""Records reports of other systems in batches, each in one transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.privacy.envelope import NotEncryptedError
 
 BATCH_EVENTS: Final = 5_000
-"""Reports in one transaction, in addition to those that create jobs, if they are not too large."""
+"""The number of reports in one transaction, without those that create jobs, if they are not too large."""
 Reported = ObservedEvent | PlainEvent | Introduction
 Outcomes = Iterator[tuple[Reported, Observed]]
 
@@ -34,7 +34,7 @@ def observe_many(
             knew them.
 
     Yields:
-        Each report, and what came of it, once that is durable.
+        Each report and its outcome, after it is durable.
 
     Raises:
         LedgerUnavailableError: The server cannot be reached.
@@ -46,11 +46,11 @@ def observe_many(
 
 
 def _nothing() -> None:
-    """What is done meanwhile of a source that may wait."""
+    """The `meanwhile` for a source that may wait: it does nothing."""
 
 
 class _Batches:
-    """Reports by the batch; an error of their source is raised once those before it were given."""
+    """Reports in batches; an error of their source is raised after the reports before it were returned."""
 
     def __init__(self, observed: Iterable[Reported]) -> None:
         self._source = iter(observed)
@@ -58,7 +58,7 @@ class _Batches:
         self._error: Exception | None = None
 
     def next(self) -> list[Reported]:
-        """The next batch; empty at the end."""
+        """Returns the next batch; an empty one at the end."""
         self.read_ahead()
         batch, self._ready = self._ready, []
         if not batch and self._error is not None:
@@ -108,7 +108,7 @@ def _decided(
 
 
 def _encrypted(writer: Writer, batch: Sequence[Reported]) -> list[Observed]:
-    """What came of reports with personal values, which the writer encrypts one by one."""
+    """Returns the outcomes of reports with personal values, which the writer encrypts one by one."""
     last = writer.size()
     made = (each.make() if isinstance(each, Introduction) else each for each in batch)
     given = [ObservedEvent(each.name, each.data, each.about, each.judge) for each in made]
@@ -116,7 +116,7 @@ def _encrypted(writer: Writer, batch: Sequence[Reported]) -> list[Observed]:
 
 
 def _observed(outcome: Recorded | LedgerError, last: int) -> Observed:
-    """What came of a report; what was written before is no later than position `last`."""
+    """Returns the outcome of a report; events up to position `last` were written before."""
     if isinstance(outcome, LedgerError):
         return Observed(error=outcome)
     new = [each.type for each in outcome.events if each.position > last]

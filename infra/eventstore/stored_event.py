@@ -1,4 +1,4 @@
-"""Events as they are stored: to JSON for the append, and back from rows."""
+"""Stored events: encoded as JSON for the append, and read back from rows."""
 
 import base64
 from collections.abc import Iterable
@@ -24,21 +24,21 @@ class Row(NamedTuple):
     name: str
     version: int
     json: bytes
-    """A JSON object whose end is left open: its place in the batch is put there."""
+    """A JSON object without its closing brace: the index in the batch is added later."""
 
 
 class Placed(NamedTuple):
-    """Where events were written: the first one's position, and when all were recorded (UTC)."""
+    """Where events were written: the position of the first one, and the transaction time of all (UTC)."""
 
     first_position: int
     recorded_time: datetime
 
 
 class RecordedEvent(NamedTuple):
-    """An event as the ledger holds it, `stored` being its data's canonical JSON.
+    """An event as it is stored; `stored` is the canonical JSON of its data.
 
     `position` is its place in the ledger and `version` its place in the job, both
-    from 1; times are UTC. `state` is what the job is known to be in after it, None where that is not known.
+    from 1; times are UTC. `state` is the job's state after it, or None if that is not known.
     Schema 0 marks an event of another aggregate than a job, which has no occurred time.
     """
 
@@ -55,36 +55,36 @@ class RecordedEvent(NamedTuple):
     stored: bytes
     state: JobState | None = None
     effective_time: datetime | None = None
-    """When it took effect in valid time, where that was asked for; see domain/order.py."""
+    """When it took effect in valid time, if that was requested; see domain/order.py."""
 
     @property
     def bounded_time(self) -> datetime:
-        """When it occurred, or was recorded, if that was earlier."""
+        """When it occurred, or when it was recorded if that was earlier."""
         return min(self.occurred_time, self.recorded_time)
 
     @property
     def taken_time(self) -> datetime:
-        """When it took effect, as far as is known here."""
+        """When it took effect, if `effective_time` is known, else when it occurred."""
         return self.effective_time or self.occurred_time
 
     @property
     def placed_after(self) -> int | None:
-        """The version that a late report was put behind in valid time; None for all other events."""
+        """The version after which a late report was placed in valid time; None for all other events."""
         return self.json[PLACED_KEY]["after"] if self.schema > PLACED else None
 
     @property
     def json(self) -> JsonObject:
-        """The data as it was written."""
+        """The data, as it was written."""
         return canonical.decode(self.stored)
 
     @property
     def data(self) -> Data:
-        """The data as today's class for that type."""
+        """The data, upcast to the current class of its type."""
         return read_data(self.type, self.schema, self.stored)
 
     @property
     def attempts_begun(self) -> int:
-        """How many attempts further the job is with it."""
+        """How many attempts begin with it."""
         if self.type not in _BEGINNINGS or not self.schema:
             return 0
         if self.schema == 1 or b'"attemptsBegun":' not in self.stored:
@@ -93,11 +93,11 @@ class RecordedEvent(NamedTuple):
 
     @property
     def event(self) -> Event:
-        """The domain's event, to fold."""
+        """The domain's event, for folding."""
         return self.event_with(self.data)
 
     def event_with(self, data: Data) -> Event:
-        """Returns the same with its data, which was read already."""
+        """Returns the same with data that was parsed already."""
         about = self.actor, self.request_id, self.trace_parent
         bound = self.recorded_time if self.recorded_time < self.occurred_time else None
         return Event(self.name, self.version, data, self.occurred_time, *about, bound)
@@ -121,7 +121,7 @@ def up_to(events: Iterable[RecordedEvent], moment: Moment) -> list[RecordedEvent
 
 
 def entered_state(type_: str, schema: int, stored: bytes) -> JobState | None:
-    """The state that a job is known to be in because of an event; None where it stays as it was."""
+    """Returns the state that an event leads to; None if it keeps the state."""
     if type_ not in EVALUATION:
         return None
     if schema > PLACED and not canonical.decode(stored)[PLACED_KEY]["latest"]:
@@ -130,7 +130,7 @@ def entered_state(type_: str, schema: int, stored: bytes) -> JobState | None:
 
 
 def row_of(event: Event, encoded: bytes) -> Row:
-    """The event as `append` takes it; `encoded` is its data's canonical JSON."""
+    """Returns the event as `append` takes it; `encoded` is the canonical JSON of its data."""
     name, version, data, occurred_time, actor, request_id, trace_parent, _ = event
     about = actor, request_id, trace_parent
     return encoded_row(
@@ -149,7 +149,7 @@ def encoded_row(
     request_id: str | None,
     trace_parent: str | None = None,
 ) -> Row:
-    """As `row_of`, of an event that was encoded without its data's class."""
+    """Does the same as `row_of` for an event that was encoded without its data's class."""
     row: JsonObject = {
         "name": name,
         "version": version,
@@ -168,7 +168,7 @@ def encoded_row(
 
 
 def foreign_row(name: str, version: int, type_: str, state: bytes, actor: str | None = None) -> Row:
-    """An event of another aggregate than a job, as `append` takes it; its state may be any bytes."""
+    """Returns an event of another aggregate than a job, as `append` takes it; its state may be any bytes."""
     row: JsonObject = {
         "name": name,
         "version": version,

@@ -1,7 +1,7 @@
-"""The write path: from "what is this job now" to the answer, for callers in threads and in tasks.
+"""The write path, from the job's current state to the answer, for callers in threads and in tasks.
 
-A function of it is a generator. It yields what has to be waited for, a `Step`: writes that have to
-be committed, or a read of the database; its runner waits in its own way and sends back what
+Each function is a generator. It yields what the caller must wait for, a `Step`: writes to
+commit, or a read of the database. Its runner waits in its own way, and sends back what
 the read returned (`Writer` in a thread, `AsyncWriter` in an asyncio task).
 """
 
@@ -57,7 +57,7 @@ class Recorded(NamedTuple):
 
     @classmethod
     def by(cls, write: JobWrite) -> Self:
-        """What a settled write did."""
+        """Returns the outcome of a settled write."""
         return cls(write.result, write.recorded())
 
 
@@ -70,13 +70,13 @@ class ReportedEvent(NamedTuple):
 
 
 class ObservedEvent(NamedTuple):
-    """What another system reports of one job, which may come more than once and in any order."""
+    """A report of another system on one job; reports may be repeated and come in any order."""
 
     name: str
     data: Data
     about: AboutReport | About
     judge: Judge = observe
-    """What decides on it, as `observe` does."""
+    """The function that decides it, such as `observe`."""
 
 
 Report = ReportedEvent
@@ -103,7 +103,7 @@ class _At(NamedTuple):
 
 
 class WritePath:
-    """The steps of each kind of write; it waits for nothing itself."""
+    """The steps of each kind of write; its runner does the waiting."""
 
     def __init__(self, cache: JobCache, feed: Feed, keys: SubjectKeys) -> None:
         self._cache = cache
@@ -113,26 +113,26 @@ class WritePath:
     def write(
         self, name: str, request: Data | JobCommand, about: About, judge: Judge = judge
     ) -> Generator[Step, Any, JobWrite]:
-        """A command, or a report, on one job; returns the write, which was settled without an error."""
+        """Writes a command or a report on one job; returns the write, which was settled without an error."""
         _check_type(request, REQUESTS, "neither a command nor a report")
         if about and isinstance(request, Data):
             request, about = with_attempt(request, about)
         name, at = names.parse_name(name), _At.parse(about)
         # 1. Find the job's last known state.
         job = self._cache.find(name)
-        # 2. Which events does the request make happen to it, and what are their bytes?
+        # 2. Decide which events the request causes, and encode them.
         write = self._decided(name, request, at, judge, job)
         if _needs_encryption(write, request):
             write = yield from self._decided_encrypted(name, request, at, judge, job)
-        # 3. Wait until a commit has taken it, with whatever else waits. On a job that was out of
-        #    date, the committer decides again.
+        # 3. Wait until it is committed, together with other waiting writes. If the job was
+        #    outdated, the committer decides again.
         yield [write]
-        # 4. Place a late report among the job's events; again, if another writer was faster.
+        # 4. Place a late report among the job's events; repeat if another writer was faster.
         while isinstance(write.error, PastNeededError):
             history = yield partial(self._feed.history, name)
             write = write.among([event.event for event in history])
             yield [write]
-        # 5. Answer with the written events, or those of the same earlier request, or raise the refusal.
+        # 5. Answer with the written events or those of the same earlier request, or raise the refusal.
         if write.used_for == name:
             history = yield partial(self._feed.history, name)
             write.repeat(history, self._keys.is_repeated)
@@ -141,7 +141,7 @@ class WritePath:
     def write_all(
         self, names_: Iterable[str], command: JobCommand, about: About
     ) -> Generator[Step, Any, tuple[list[Job], int]]:
-        """A command on several jobs: all of it is done, or nothing."""
+        """Writes a command on several jobs, atomically."""
         _check_type(command, COMMANDS, "not a command")
         parsed = list(dict.fromkeys(map(names.parse_name, names_)))
         command = yield partial(self._keys.encrypt_request, command)
@@ -156,7 +156,7 @@ class WritePath:
     def write_many(
         self, reports: Iterable[ReportedEvent | ObservedEvent]
     ) -> Generator[Step, Any, list[Recorded | LedgerError]]:
-        """Reports on any jobs, committed together; one that is refused keeps no other back."""
+        """Writes reports on any jobs in one commit; a refused report does not affect the others."""
         given, jobs = list(reports), dict[str, Job]()
         for report in given:
             _check_type(report, REPORTS, "not a ReportedEvent")
@@ -191,12 +191,12 @@ class WritePath:
     def _answer(
         self, report: ReportedEvent | ObservedEvent, write: JobWrite | LedgerError | None
     ) -> Generator[Step, Any, Recorded | LedgerError]:
-        """What came of one of many reports."""
+        """Returns the outcome of one of many reports."""
         if isinstance(write, LedgerError):
             return write
         try:
             if write is None or isinstance(write.error, PastNeededError):
-                # It is late and the others went before it, or it takes its turn.
+                # The report is late, or must be written after the others.
                 return Recorded.by((yield from self.write(*report)))
             if write.used_for == write.name:
                 history = yield partial(self._feed.history, write.name)
@@ -215,7 +215,7 @@ class WritePath:
         *,
         many: bool = False,
     ) -> JobWrite:
-        """Decides on the job as far as it is known."""
+        """Decides on the cached job."""
         intent, mend = _intent(request, at.given, judge), _mend_of(request, at, judge)
         write = JobWrite(name, intent, at.provenance, mend=mend, is_one_of_many=many)
         write.decide_ahead(job)
@@ -224,7 +224,7 @@ class WritePath:
     def _decided_encrypted(
         self, name: str, request: Data | JobCommand, at: _At, judge: Judge, job: Job | None
     ) -> Generator[Step, Any, JobWrite]:
-        """The same, once the request's personal values are encrypted."""
+        """Does the same after encrypting the request's personal values."""
         intent = yield self._encrypt(name, request, at, judge)
         write = JobWrite(name, intent, at.provenance, encrypted=True)
         write.decide_ahead(job)
@@ -233,7 +233,7 @@ class WritePath:
     def _encrypt(
         self, name: str, request: Data | JobCommand, at: _At, judge: Judge
     ) -> Callable[[], Intent]:
-        """Makes the intent of the encrypted request; that refuses what cannot be encrypted."""
+        """Makes the intent of the encrypted request; it refuses a request that cannot be encrypted."""
 
         def encrypt() -> Intent:
             try:
@@ -244,7 +244,7 @@ class WritePath:
         return encrypt
 
     def _encrypted(self, name: str, request: Data | JobCommand) -> Data | JobCommand:
-        """The request with its personal values encrypted; a report is mended where it must be."""
+        """Returns the request with encrypted personal values; a report is mended if necessary."""
         if not isinstance(request, Data):
             return self._keys.encrypt_request(request, name)
         try:
@@ -261,7 +261,7 @@ def _check_type(request: object, types: tuple[type, ...], what: str) -> None:
 
 
 def _mend_of(request: Data | JobCommand, at: _At, judge: Judge) -> Callable[[], Intent] | None:
-    """Makes the intent of a report that was mended so that it can be stored; a command is refused."""
+    """Makes the intent of a mended report, which can be stored; None for a command."""
     return partial(_mended, request, at, judge) if isinstance(request, Data) else None
 
 
@@ -288,7 +288,7 @@ def provenance_of(about: About) -> Provenance:
 def _written_in_turn(
     reports: Sequence[ReportedEvent | ObservedEvent], counted: Mapping[str, int]
 ) -> set[str]:
-    """Jobs with several reports, of which one ends an update: that needs the events before it."""
+    """Returns the jobs with several reports of which one ends an update, which needs the events before it."""
     ends = {report.name for report in reports if isinstance(report.data, Updated)}
     return {name for name in ends if counted[name] > 1}
 
@@ -302,7 +302,7 @@ def _checked(write: JobWrite) -> JobWrite:
 
 
 def _needs_encryption(write: JobWrite, request: Data | JobCommand) -> bool:
-    """Whether there are personal values: by its bytes, or by the request if it has none."""
+    """Whether there are unencrypted personal values, by the encoded bytes, or by the request if there are none."""
     return write.is_plain or (not write.rows and _holds_personal(request))
 
 
@@ -313,11 +313,11 @@ def _holds_personal(request: Data | JobCommand) -> bool:
     try:
         return bool(holders) and MARKER in orjson.dumps(holders, default=dict)
     except orjson.JSONEncodeError:
-        return True  # The encryption raises the error.
+        return True  # The encryption will raise the error.
 
 
 def _intent(request: Data | JobCommand, at: datetime | None, judge: Judge = judge) -> Intent:
-    """What a report or a command makes happen to a job; `at` is when it occurred, None for now."""
+    """Returns the intent of a report or a command; `at` is when it occurred, None for now."""
     if isinstance(request, Data):
         return partial(judge, request, at=at)
     return partial(decide, request, at=at)

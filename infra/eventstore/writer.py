@@ -39,7 +39,7 @@ class Writer:
         self._path = WritePath(committer.cache, feed, keys)
 
     def write(self, name: str, request: Data | JobCommand, about: About) -> JobWrite:
-        """Writes what the request makes happen; returns how it was settled."""
+        """Writes the events that the request causes; returns the settled write."""
         return self._run(self._path.write(name, request, about))
 
     def command(
@@ -260,7 +260,7 @@ class Writer:
         *,
         new: bool = False,
     ) -> ObservedWrite:
-        """Decides on what other systems report, so that it can be submitted.
+        """Decides reports of other systems; the returned write can be submitted.
 
         Args:
             observed: The reports, in their order.
@@ -278,7 +278,7 @@ class Writer:
         )
 
     def size(self) -> int:
-        """How many events there are, which is the last position."""
+        """Returns how many events there are, which is the last position."""
         return self._feed.size()
 
     def submit(self, write: Pending) -> None:
@@ -297,7 +297,7 @@ class Writer:
             raise write.error
 
     def close(self) -> None:
-        """Writes what still waits; later writes are refused."""
+        """Commits the writes that still wait. Later writes are refused."""
         self.committer.close()
 
     def _run(self, steps: Generator[Step, Any, Result]) -> Result:

@@ -1,1 +1,1 @@
-"""Google's job APIs, apart from how a call arrives."""
+"""Google's job APIs, independent of the transport (HTTP or gRPC)."""

@@ -22,7 +22,7 @@ from jobledger.infra.serving.context import ServerContext, trace_of
 LOG: Final = logging.getLogger("jobledger.grpc")
 OPERATIONS: Final = "/google.longrunning.Operations/"
 BETA_OPERATION: Final = b"-v1beta1"
-"""What the names of operations that were begun in v1beta1 end with."""
+"""The end of the names of v1beta1's operations."""
 WAITED: Final = 0.75
 """How much of a call's deadline a method that waits may take."""
 MAX_MESSAGE: Final = 1_000
@@ -30,7 +30,7 @@ MAX_MESSAGE: Final = 1_000
 
 
 class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """All RPCs of a server, also those there are not."""
+    """Answers all RPCs of a server, including unknown ones."""
 
     def __init__(self, server: ServerContext, peers: Peers) -> None:
         self._server = server
@@ -56,7 +56,7 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
             await context.abort_with_status(refusal)
             raise AssertionError("unreachable")
 
-        # The same on the wire as a call with one message, for which the core would wait without end.
+        # On the wire it looks like a call with one message, for which gRPC would wait endlessly.
         return grpc.stream_unary_rpc_method_handler(answer)
 
     async def _wire(self, path: str, data: bytes) -> Wire | None:

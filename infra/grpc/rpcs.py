@@ -133,11 +133,11 @@ RPCS: Final = {
     rpc.path: rpc
     for rpc in _rpcs((V1, LABELING), (*_vertex("v1"), *datalabeling_v1beta1.METHODS.all))
 }
-"""By path, such as `/google.cloud.aiplatform.v1.JobService/CreateCustomJob`; without those of V1BETA1."""
+"""The RPCs by path, such as `/google.cloud.aiplatform.v1.JobService/CreateCustomJob`, without those of V1BETA1."""
 
 
 @cache
 def beta_rpcs() -> dict[str, Rpc]:
-    """Those of V1BETA1. The first call takes seconds: few need its messages, which are heavy."""
+    """Returns the RPCs of V1BETA1. They are loaded by the first call, as few callers need them and it takes seconds."""
     found = {rpc.path: rpc for rpc in _rpcs((V1BETA1,), _vertex("v1beta1"))}
     return {path: rpc for path, rpc in found.items() if path not in RPCS}

@@ -63,9 +63,9 @@ class Activity(NamedTuple):
 
     times: list[datetime]
     peaks: dict[str, list[int]]
-    """By live state: the largest number of jobs in it at the same time, in each bucket."""
+    """The largest number of jobs at the same time in each bucket, by live state."""
     ended: dict[str, list[int]]
-    """By terminal state: how many jobs entered it in each bucket."""
+    """How many jobs entered the state in each bucket, by terminal state."""
     width: int
     """The width of a bucket, in seconds; in transaction time in positions."""
     sample: int

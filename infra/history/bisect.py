@@ -83,7 +83,7 @@ def bisect_job(
     known = _known(earlier, later)
     with reader.connection() as connection:
         if isinstance(tree, Ever) and not is_decided_by_events(tree.term):
-            # It is true from the first moment on at which its term is.
+            # The condition is true from the first moment at which one of its terms is.
             sweep = Sweep(Condition(filter, tree.term, ">", 0), later, name)
             hit = sweep.first(connection, beginning(later), 0)
             already = hit is not None and hit.is_by(known)

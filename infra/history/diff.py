@@ -122,7 +122,7 @@ class Turn(NamedTuple):
     """The jobs that were in one state at the earlier moment and in another at the later one."""
 
     before: str | None
-    """None: not there yet."""
+    """The earlier state; None if the job did not exist yet."""
     after: str
     jobs: int
     names: list[str]

@@ -12,9 +12,9 @@ from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.read.reader import Reader
 
 MAX_JOBS: Final = 10_000
-"""As many jobs as a tree has at most; further ones are left out."""
+"""The most jobs of a tree; further ones are left out."""
 MAX_DEPTH: Final = 100
-"""As many levels below the job; deeper ones are left out."""
+"""The most levels below the job; deeper ones are left out."""
 NAMES_ASKED: Final = 100
 """How many parents one query asks for."""
 
@@ -26,7 +26,7 @@ class Tree(NamedTuple):
     children: list[Tree]
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Job]]:
-        """Each job with its depth, a parent before its children."""
+        """Yields each job with its depth, parents before their children."""
         yield depth, self.job
         for child in self.children:
             yield from child.walk(depth + 1)

@@ -1,4 +1,4 @@
-"""The server's application: which paths go to which face, and which to the pages for people."""
+"""The server's application: routes paths to Google's APIs, the native API, and the web pages."""
 
 from fastapi import FastAPI
 from jobledger.infra.google.wire.calls import UnknownMethodError
@@ -13,13 +13,13 @@ from starlette.routing import Match
 
 
 def create_app(server: ServerContext) -> RequestMiddleware:
-    """Everything the server answers, as an ASGI application."""
+    """Creates the ASGI application of the whole server."""
     native: FastAPI = create_native(server)
     shown = pages.pages(server)
     documents = docs_site.docs_site()
 
     async def faces(scope: Scope, receive: Receive, send: Send) -> None:
-        # The router's patterns end in `$`, which a line's end may follow: another name of the same.
+        # The router's patterns end in `$`, which also matches before a line feed, and would serve a second path.
         if scope["type"] == "http" and scope["path"].endswith("\n"):
             raise UnknownMethodError(scope["method"], scope["path"])
         if scope["type"] == "http" and scope["path"].startswith(google.PREFIXES):
@@ -39,7 +39,7 @@ def create_app(server: ServerContext) -> RequestMiddleware:
 
 
 def _is_unknown_page(native: FastAPI, scope: Scope) -> bool:
-    """Whether a browser asks for a page at a path that nothing answers; others get JSON there."""
+    """Whether a browser requests a page at an unknown path; other clients get JSON there."""
     if scope["type"] != "http" or scope["method"] not in pages.READING:
         return False
     if b"text/html" not in dict(scope["headers"]).get(b"accept", b""):

@@ -1,4 +1,4 @@
-"""Deadlines of requests: all of a server take equally long, so that one timer does for all."""
+"""Deadlines of requests. All deadlines of a server are equally long, so one timer is enough."""
 
 import asyncio
 from typing import Self
@@ -7,24 +7,24 @@ from jobledger.infra.errors import DeadlineExceededError
 
 
 class Deadlines:
-    """The deadlines of a server's requests; used in its event loop only."""
+    """The deadlines of a server's requests, used only in its event loop."""
 
     def __init__(self, seconds: float) -> None:
-        """`seconds` is how long the work of each may take."""
+        """`seconds` is how long each request may take."""
         self.seconds = seconds
         self._ends: dict[Deadline, float] = {}
         """When each passes, the next one first: the loop's clock, in seconds."""
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, deadline: "Deadline") -> None:
-        """Has it pass in `seconds`, unless it ends before."""
+        """Starts a deadline, which passes in `seconds` unless it is ended before."""
         loop = asyncio.get_running_loop()
         self._ends[deadline] = end = loop.time() + self.seconds
         if self._timer is None:
             self._timer = loop.call_at(end, self._pass, loop)
 
     def end(self, deadline: "Deadline") -> None:
-        """The work has ended; the timer runs on for those that follow."""
+        """Ends a deadline; the timer keeps running for the later ones."""
         self._ends.pop(deadline, None)
 
     def _pass(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -37,9 +37,9 @@ class Deadlines:
 
 
 class Deadline:
-    """A block of the current task that is cancelled when it takes too long.
+    """A block of the current task that is cancelled if it takes too long.
 
-    Raises DeadlineExceededError where it was. What asyncio.timeout does, in less time.
+    It then raises DeadlineExceededError. It does the same as asyncio.timeout in less time.
     """
 
     def __init__(self, deadlines: Deadlines) -> None:
@@ -61,7 +61,7 @@ class Deadline:
             raise DeadlineExceededError(self._deadlines.seconds) from None
 
     def abandon(self) -> None:
-        """Ends the work after its deadline, or when the client has disconnected."""
+        """Cancels the block after its deadline, or when the client has disconnected."""
         if not self._over:
             self._passed = True
             self._task.cancel()

@@ -1,7 +1,7 @@
 """`/docs/`: the documents as a site, from files in the package.
 
-`scripts/docs` builds the site into `infra/web/site`, from where a wheel takes it. A server whose package has no site
-sends readers on to `/docs`, the reference of its API.
+`scripts/docs` builds the site into `infra/web/site`, which wheels include. A server whose package has no site
+redirects readers to `/docs`, the reference of its API.
 """
 
 from importlib import resources
@@ -29,7 +29,7 @@ class SiteFiles(StaticFiles):
     """The site's files, with a policy that keeps browsers from loading anything else."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """The file."""
+        """Returns the file."""
         response = super().file_response(*args, **kwargs)
         response.headers.update(HEADERS | {"content-security-policy": SCRIPTS_AND_STYLES})
         return response

@@ -1,4 +1,4 @@
-"""Schemas of the answers of Google's methods for the OpenAPI document, made of the tables of messages."""
+"""Schemas of the answers of Google's methods for the OpenAPI document, made from the tables of messages."""
 
 import re
 from typing import Any, Final
@@ -17,7 +17,7 @@ APIS: Final = {
     "v1beta1": (V1BETA1.api, "VertexBeta"),
     "v1beta": (V1BETA1.api, "VertexBeta"),
 }
-"""The messages of each API, of Vertex AI's of each version, and what their schemas are called by."""
+"""The messages of each API (of Vertex AI, of each version), and the prefix of their schemas' names."""
 OPERATION: Final = {
     "type": "object",
     "description": "google.longrunning.Operation.",
@@ -62,7 +62,7 @@ _SCALARS: Final = frozenset({*_FORMATS, "duration", "fieldMask", "string"})
 
 
 class Answers:
-    """The schemas of a document, put together as methods need them."""
+    """The schemas of a document, which are added when a method needs them."""
 
     def __init__(self) -> None:
         self.schemas: dict[str, Any] = {
@@ -111,7 +111,7 @@ class Answers:
         return _reference(name)
 
     def _message(self, api: Api, prefix: str, message: str) -> dict[str, Any]:
-        """A message with its fields; messages within it are objects, as Google's reference describes them."""
+        """Returns the schema of a message with its fields; nested messages are plain objects."""
         name = f"{prefix}{message}"
         if name not in self.schemas:
             output = api.read_only(message)

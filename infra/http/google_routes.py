@@ -1,4 +1,4 @@
-"""Google's APIs over HTTP: finds the method, checks the caller, and sends what its face answers."""
+"""Google's APIs over HTTP: finds the method, checks the caller, and sends the method's answer."""
 
 import re
 from typing import Any, Final
@@ -31,21 +31,21 @@ FACES: Final = (*ml_v1.METHODS.all, *aiplatform_v1.METHODS.all, *datalabeling_v1
 METHODS: Final = Methods([*FACES, *receipts(FACES)])
 PREFIXES: Final = ("/v1/", "/v1beta1/", "/v1beta/", "/ui/")
 WAITED: Final = 0.75
-"""How much of a request's deadline a method that waits may take."""
+"""The share of a request's deadline that a waiting method may take."""
 IGNORED: Final = frozenset(
     {
         "$.xgafv", "$alt", "$prettyPrint", "access_token", "alt", "callback", "fields", "key",
         "oauth_token", "prettyPrint", "quotaUser", "uploadType", "upload_protocol", "$ct",
     }
 )  # fmt: skip
-"""Parameters that any method accepts; all but `fields` and `alt` are ignored."""
+"""Parameters that every method accepts; all but `fields` and `alt` are ignored."""
 MAX_PARAMETERS: Final = 100
 PRUNED_BEFORE: Final = b"x-jobledger-pruned-before"
 _ALT: Final = re.compile(r"json(;enum-encoding=int)?")
 
 
 async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
-    """One request of a path under PREFIXES; raises what the method does."""
+    """Answers a request of a path under PREFIXES; raises the method's errors."""
     method, ids = METHODS.find(scope["method"], scope["raw_path"].decode("latin-1"))
     query, fields = _query(method, scope["query_string"]) if scope["query_string"] else ({}, "")
     state = scope["state"]
@@ -77,7 +77,7 @@ async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
 
 
 async def _pruned(call: Call, path: str) -> list[tuple[bytes, bytes]]:
-    """Returns the header of an answer about the past from which jobs were pruned.
+    """Returns the header for an answer about a past from which jobs were pruned.
 
     Google's messages have no field for it.
 
@@ -95,7 +95,7 @@ async def _pruned(call: Call, path: str) -> list[tuple[bytes, bytes]]:
 
 
 def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
-    """The method's parameters by their camelCase names, and what `fields` asks for."""
+    """Returns the method's parameters by their camelCase names, and the value of `fields`."""
     try:
         pairs = parse_qsl(
             text.decode("ascii"),

@@ -1,6 +1,6 @@
 """Receiving OpenLineage events: `POST /api/v1/lineage` and `/api/v1/lineage/batch`, without FastAPI.
 
-Each event of a run is a request of its own, so what a framework does for a request counts here.
+Each event of a run is a separate request, so the overhead of a framework would matter here.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ BATCH_PATH: Final = f"{PATH}/batch"
 MAX_EVENTS: Final = 1_000
 RETRIABLE: Final = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"})
 Item = LineageWrite | DatasetFact
-"""What is recorded of an event: reports on a job, or a fact of a dataset."""
+"""What an event is recorded as: reports on a job, or a fact of a dataset."""
 Outcome = int | LedgerError
-"""How many events were written, or why none was."""
+"""How many events were written, or the error."""
 _Counts = dict[str | None, int]
-"""How many events were written for a request, by its id."""
+"""How many events were written for each request id."""
 
 
 def serves(method: str, path: str) -> bool:
-    """Whether `answer` takes the request."""
+    """Whether `answer` serves the request."""
     return method == "POST" and path in RECEIVE
 
 
 async def answer(server: ServerContext, scope: Scope, send: Send) -> None:
-    """One request that it serves; raises what refuses it."""
+    """Answers a request; raises the error that refuses it."""
     await send_json(send, 200, encode(await RECEIVE[scope["path"]](server, scope)))
 
 
@@ -59,7 +59,7 @@ async def receive_event(server: ServerContext, scope: Scope) -> JsonObject:
 
     Args:
         server: The server.
-        scope: The request, whose body has come.
+        scope: The request, whose body was received.
 
     Returns:
         The name of the job or of the dataset's stream, and how many events were written.
@@ -84,13 +84,13 @@ async def receive_batch(server: ServerContext, scope: Scope) -> JsonObject:
 
     Args:
         server: The server.
-        scope: The request, whose body has come.
+        scope: The request, whose body was received.
 
     Returns:
-        What came of them, as OpenLineage's API answers a batch.
+        The outcomes, in the form in which OpenLineage's API answers a batch.
 
     Raises:
-        LedgerError: The caller or the body is refused; a refused event only costs itself.
+        LedgerError: The caller or the body is refused; a refused event does not affect the others.
     """
     receiver = await _Receiver.of(server, scope)
     given = _items(scope["state"]["body"])
@@ -108,14 +108,14 @@ RECEIVE: Final[dict[str, Callable[[ServerContext, Scope], Awaitable[JsonObject]]
 
 
 def project_of_caller(server: ServerContext, caller: Caller, given: str | None, action: str) -> str:
-    """The project that is given, or else the token's, or the usual one; raises PermissionDeniedError."""
+    """Returns the given project, or else the token's, or the default one; raises PermissionDeniedError."""
     project = given or caller.project or server.project
     check(caller, REQUIRED[action], f"projects/{project}/jobs/x")
     return project
 
 
 class _Receiver:
-    """Takes the events of one request."""
+    """Records the events of one request."""
 
     def __init__(self, server: ServerContext, caller: Caller, project: str) -> None:
         self._server = server
@@ -135,20 +135,20 @@ class _Receiver:
         return cls(server, caller, project_of_caller(server, caller, given, LINEAGE))
 
     def item(self, event: LineageEvent) -> Item:
-        """What to record of an event; raises InvalidFieldError."""
+        """Returns what an event is recorded as; raises InvalidFieldError."""
         if event.job is None:
             return DatasetFact.of(event, self._project)
         return LineageWrite(reports_of(event, self._project, self._actor), self._find)
 
     def item_or_error(self, given: Any) -> Item | LedgerError:
-        """The same of an event that may be malformed."""
+        """Returns the same, or the error of a malformed event."""
         try:
             return self.item(parse_event(given, self.now))
         except LedgerError as error:
             return error
 
     async def record(self, items: Sequence[Item | LedgerError]) -> list[Outcome]:
-        """Records all items, in their order; returns what came of each."""
+        """Records all items, in their order; returns the outcome of each."""
         writes = [item for item in items if isinstance(item, LineageWrite)]
         facts = [item for item in items if isinstance(item, DatasetFact)]
         of_datasets = DatasetWrite(facts, self._actor)
@@ -163,7 +163,7 @@ class _Receiver:
         return [await self._outcome(item, of_datasets, again) for item in items]
 
     async def _recorded_before(self, writes: Sequence[LineageWrite]) -> _Counts:
-        """How many events were written for each of these when it came for the first time."""
+        """Returns how many events were written for each of these when it was first received."""
         if not writes:
             return {}
         ledger = self._server.ledger
@@ -215,7 +215,7 @@ def _items(body: bytes) -> list[Any]:
 
 
 def _summary(outcomes: Sequence[Outcome]) -> JsonObject:
-    """The answer of OpenLineage's API to a batch."""
+    """Returns the answer of OpenLineage's API to a batch."""
     failed = [
         {
             "index": index,

@@ -1,4 +1,4 @@
-"""The way in, before any face: where a request comes from, limits, traces, the log, errors as Status."""
+"""What happens to every request: checks of its origin, limits, traces, the log, errors as Status."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HTTP_TOO_LARGE: Final = 413
 
 
 class RequestMiddleware:
-    """An ASGI application around another; one for the whole server."""
+    """An ASGI application that wraps another one; a server has one."""
 
     def __init__(self, app: App, server: ServerContext) -> None:
         self._app = app
@@ -123,7 +123,7 @@ class RequestMiddleware:
     async def _accepted_body(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
     ) -> bytes:
-        """Reads the body; an unknown caller is refused before the body is judged."""
+        """Reads the body; an unknown caller is refused before errors in the body are reported."""
         try:
             body = await read_body(self._server, scope, headers, receive)
             accept_body(scope, headers, body)
@@ -152,7 +152,7 @@ class _Answer:
         await self._send(message)
 
     async def refuse(self, error: Exception, trace_id: str | None) -> None:
-        """Answers with the error's Status, unless an answer was begun already."""
+        """Answers with the error's Status, unless an answer was started already."""
         self.error = error
         status = status_of(as_sent(error))
         if status.code.name == "INTERNAL":
@@ -178,7 +178,7 @@ def as_sent(error: Exception) -> Exception:
 
 
 def body_of(status: Status, http: int) -> dict[str, Any]:
-    """The error's body; its code is that of the status line."""
+    """Returns the error's body; its code is that of the status line."""
     body = status.body()
     body["error"]["code"] = http
     return body
@@ -196,7 +196,7 @@ def extra_headers(status: Status) -> list[tuple[bytes, bytes]]:
 async def send_json(
     send: Send, http: int, body: Any, headers: list[tuple[bytes, bytes]] | None = None
 ) -> None:
-    """Sends one whole answer of JSON; bytes are sent unchanged."""
+    """Sends a complete JSON answer; bytes are sent unchanged."""
     content = body if isinstance(body, bytes) else encode(body)
     start = [
         (b"content-type", b"application/json; charset=utf-8"),
@@ -209,7 +209,7 @@ async def send_json(
 
 
 def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
-    """Gives the body that was read already."""
+    """Returns a `receive` that first gives the body that was read already."""
     scope["state"]["body"] = body
     waiting = [body]
 
@@ -222,7 +222,7 @@ def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
 
 
 def _trace(headers: dict[bytes, bytes], state: dict[str, Any]) -> None:
-    """The caller's trace, or one of our own for the log."""
+    """Stores the caller's trace, or a new one for the log."""
     header = headers.get(b"traceparent")
     text = "" if header is None else header.decode("latin-1")
     state["trace_parent"], state["trace_id"] = trace_of(text)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's of the native surface, and Google's methods from their tables."""
+"""The OpenAPI document: FastAPI's for the native API, and Google's methods from their tables."""
 
 import re
 from typing import Any, Final
@@ -43,7 +43,7 @@ NUMBERS: Final = frozenset({"pageSize", "options.requestedPolicyVersion"})
 
 
 def with_google(app: FastAPI) -> dict[str, Any]:
-    """The whole document; made once."""
+    """Returns the whole document, which is made once."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -64,7 +64,7 @@ def with_google(app: FastAPI) -> dict[str, Any]:
         components["schemas"].pop("HTTPValidationError", None)
         components["schemas"].pop("ValidationError", None)
         components["securitySchemes"] = SECURITY
-        # A server without tokens takes requests of anybody on its machine.
+        # A server without tokens accepts requests from anybody on its machine.
         document["security"] = [{"bearer": []}, {}]
         app.openapi_schema = document
     made: dict[str, Any] = app.openapi_schema
@@ -72,7 +72,7 @@ def with_google(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    """Adds what FastAPI leaves out of a native route."""
+    """Adds the parts of a native route that FastAPI leaves out."""
     operation["responses"].pop("422", None)
     operation["responses"]["default"] = ERROR
     if path in OPEN_PATHS:
@@ -96,7 +96,7 @@ def _error_schemas() -> dict[str, Any]:
 
 
 def _describe_defaults(schema: dict[str, Any]) -> None:
-    """Moves defaults into descriptions: generators demand fields that have a `default`."""
+    """Moves defaults into descriptions, because generators require fields that have a `default`."""
     for field in schema.get("properties", {}).values():
         if "default" in field:
             default = encode(field.pop("default")).decode()

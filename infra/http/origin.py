@@ -1,8 +1,8 @@
-"""Which requests may be made: the Host they name, the site they come from, the type of their body.
+"""Which requests are accepted: checks their Host, the site they come from, and the type of their body.
 
-A web page of another site can make a browser send requests to a server on loopback, and can have
-its own name point there. So a server without tokens answers only requests that name it by a
-loopback address or a name it was given, and no request that changes something may come from a
+A web page of another site can make a browser send requests to a server on loopback, and can make
+its own host name resolve to it. So a server without tokens answers only requests whose Host is a
+loopback address or a configured name, and refuses changes that are requested by a
 page of another site.
 """
 
@@ -21,7 +21,7 @@ MAX_CACHED: Final = 64
 
 
 class Hosts:
-    """The names that a server goes by."""
+    """The host names of a server."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         """`names` are hosts in addition to the loopback ones, without a port."""
@@ -29,7 +29,7 @@ class Hosts:
         self._known: dict[bytes, bool] = {}
 
     def has(self, host: bytes | None) -> bool:
-        """Whether a Host header names this server; no browser leaves it out."""
+        """Whether a Host header names this server; browsers always send one."""
         if host is None:
             return True
         known = self._known.get(host)
@@ -40,7 +40,7 @@ class Hosts:
         return known
 
     def has_origin(self, origin: bytes, host: bytes | None) -> bool:
-        """Whether a page of that Origin is of this server, which the request calls `host`."""
+        """Whether a page of that Origin belongs to this server, which the request calls `host`."""
         try:
             authority = urlsplit(origin.decode("latin-1")).netloc.lower()
         except ValueError:
@@ -57,7 +57,7 @@ class Hosts:
 
 
 def check_site(method: str, headers: Mapping[bytes, bytes], hosts: Hosts) -> None:
-    """Raises ForeignRequestError for a change that a page of another site asks for."""
+    """Raises ForeignRequestError for a change that is requested by a page of another site."""
     if method in READING:
         return
     site = headers.get(b"sec-fetch-site")
@@ -75,7 +75,7 @@ def check_site(method: str, headers: Mapping[bytes, bytes], hosts: Hosts) -> Non
 def check_content_type(headers: Mapping[bytes, bytes]) -> None:
     """Checks that a body is declared as JSON.
 
-    A form's type, which curl gives to any data, is accepted with an Authorization header: no page
+    A form's type, which curl declares for any data, is accepted with an Authorization header, because no page
     of another site can send one.
 
     Args:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 for our servers: uvicorn's protocol on httptools, with limits for incomplete requests."""
+"""HTTP/1.1 for our servers: uvicorn's httptools protocol, with limits for incomplete requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from jobledger.infra.serving.connections import SWEEP_SECONDS, Connections
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD: Final = 64 * 1024
-"""Bytes of a request outside its body: its head, and the framing of chunks."""
+"""The most bytes of a request outside its body: its head, and the framing of chunks."""
 FRAMING: Final = 8
-"""Bytes of framing that a byte of a body may come with."""
+"""The most bytes of framing for each byte of a body."""
 WHOLE: Final = "whole"
-"""In a request's state, once all of it has come."""
+"""A key of a request's state, which is set when the whole request was received."""
 GUARD_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
@@ -29,7 +29,7 @@ def limited_protocol() -> Callable[..., asyncio.Protocol]:
 
 
 class _Swept:
-    """The connections of a server, looked through as long as there are any."""
+    """The connections of a server, which are checked regularly as long as there are any."""
 
     def __init__(self) -> None:
         self._connections: Connections | None = None
@@ -62,7 +62,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Requests that have come whole and are not answered; -1 if one was answered before."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Registers the connection, so that it can be swept out."""
+        """Registers the connection, so that it can be closed when idle."""
         super().connection_made(transport)
         self._open = self._swept.begin(self.loop)
         self._open.open(self, self.client[0] if self.client else "")
@@ -78,7 +78,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Reads bytes; refuses a head that is too large."""
-        if self.parser is None:  # It was closed meanwhile.
+        if self.parser is None:  # The connection was closed meanwhile.
             return
         self._received += len(data)
         super().data_received(data)
@@ -86,12 +86,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse()
 
     def on_body(self, body: bytes) -> None:
-        """Counts the bytes of the body out of those of the head."""
+        """Does not count the bytes of the body as bytes of the head."""
         self._received -= len(body) * (1 + FRAMING)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Notes that the request was received whole."""
+        """Records that the request was received completely."""
         self._received = 0
         self._whole += 1
         if self._whole > 0:
@@ -100,24 +100,24 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Notes that the client is waited for again; reads its next request."""
+        """Records that the server waits for the client again; reads the next request."""
         self._whole -= 1
         if self._whole <= 0:
             self.waits_since = self.loop.time()
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
-        # As in uvicorn, but without a timer for each answer: idle connections are swept out.
+        # Does the same as uvicorn without a timer for each answer: `_Swept` closes idle connections.
         self.server_state.total_requests += 1
         self.flow.resume_reading()
 
     @property
     def in_body(self) -> bool:
-        """Whether the head of a request has come, and it is not answered."""
+        """Whether the head of a request was received, and the request is not answered yet."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def abort(self) -> None:
-        """Closes it at once."""
+        """Closes the connection at once."""
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:

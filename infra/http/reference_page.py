@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as a page, made here, without scripts and with nothing from elsewhere."""
+"""`/docs`: the OpenAPI document as a page, rendered here, without scripts or files of other servers."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
@@ -48,7 +48,7 @@ class Section(NamedTuple):
 
 
 def reference_page(document: Callable[[], JsonObject]) -> APIRouter:
-    """The page's routes; `document` gives the OpenAPI document."""
+    """Returns the page's routes; `document` returns the OpenAPI document."""
     router = APIRouter()
     made: list[bytes] = []
 
@@ -100,7 +100,7 @@ def _parameter(document: JsonObject, parameter: JsonObject) -> Field:
 
 
 def _fields(document: JsonObject, body: JsonObject | None) -> list[Field]:
-    """The fields of a body of JSON; of a list in it, those of an item too."""
+    """Returns the fields of a JSON body, including those of the items of a list."""
     schema = ((body or {}).get("content", {}).get("application/json") or {}).get("schema", {})
     for option in schema.get("anyOf", ()):
         if "$ref" in option:
@@ -117,7 +117,7 @@ def _properties(document: JsonObject, schema: JsonObject, prefix: str) -> Iterat
 
 
 def _type(document: JsonObject, schema: JsonObject) -> str:
-    """`string`, `integer or null`, or the values that may be given."""
+    """Returns `string`, `integer or null`, or the accepted values."""
     schema = _resolved(document, schema)
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))

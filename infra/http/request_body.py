@@ -1,4 +1,4 @@
-"""Reads bodies whole before their request starts, so that a slow sender uses no thread and no place."""
+"""Reads each body completely before its request starts, so that a slow sender takes no thread and no share."""
 
 import zlib
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from jobledger.infra.http.types import Message, Receive, Scope
 from jobledger.infra.serving.context import ServerContext
 
 MAX_FORM: Final = 8 * 1024
-"""Bytes of the form that begins a session, which anybody may send."""
+"""The most bytes of the form that begins a session, which anybody may send."""
 SESSION: Final = ("/session", "/session:end")
 ENCODING: Final = b"content-encoding"
 GZIP: Final = 16 + zlib.MAX_WBITS
-"""The window bits by which zlib reads gzip."""
+"""zlib's window bits for reading gzip."""
 OVERRIDE: Final = b"x-http-method-override"
 OVERRIDDEN: Final = frozenset({"GET", "PATCH", "DELETE", "PUT"})
 JSON: Final = b"application/json"
@@ -33,7 +33,7 @@ class BodyTooLargeError(InvalidFieldError):
 async def read_body(
     server: ServerContext, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
 ) -> bytes:
-    """Reads the whole body. Only a caller who is known, or begins a session, is waited for.
+    """Reads the whole body. It waits only for known callers, and for forms that begin a session.
 
     Args:
         server: The server's limits and callers.
@@ -104,7 +104,7 @@ async def _rest(
     first: bytes,
     limit: int,
 ) -> bytes:
-    """The body of which a part has come."""
+    """Receives the rest of a body."""
     authorization = headers.get(b"authorization")
     chunks, size, more = [first], len(first), True
     server.bodies.take(authorization, size)
@@ -132,7 +132,7 @@ def _check(message: Message, room: int, limit: int) -> None:
 def accept_body(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> None:
     """Checks the Content-Type of the body, and applies X-HTTP-Method-Override.
 
-    With the method GET, a form in the body is the query that was too long for the path.
+    With the method GET, a form in the body is a query that was too long for the path.
 
     Args:
         scope: The request; its method and query are changed.

@@ -20,18 +20,18 @@ from jobledger.infra.serving.lost_runs import expiring_lost
 
 LOG: Final = logging.getLogger("jobledger.http")
 GC_THRESHOLD: Final = (20_000, 20, 20)
-"""gc.set_threshold: a request leaves no cycles behind, or few."""
+"""The threshold of garbage collection: requests leave few or no reference cycles."""
 SWITCH_INTERVAL_SECONDS: Final = 0.0005
-"""How long a thread keeps the interpreter while the loop waits for it."""
+"""How long a thread may keep the interpreter while the event loop waits."""
 
 
 def serve(
     dsn: str | None, ledger: str, host: str, port: int, limits: Limits, log_level: str
 ) -> None:
-    """Answers until SIGTERM or SIGINT; what was accepted by then is committed and answered, or refused.
+    """Serves until SIGTERM or SIGINT. Requests that were accepted by then are committed and answered, or refused.
 
     `dsn` and `ledger` are those of Ledger.open. Raises InvalidFieldError for a host beyond loopback
-    while nobody needs a token.
+    while requests need no token.
     """
     logs.set_up(log_level)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)

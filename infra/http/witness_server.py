@@ -1,4 +1,4 @@
-"""A witness over HTTP: the two requests of C2SP tlog-witness, with the status codes it names."""
+"""A witness over HTTP: the two requests of C2SP tlog-witness, with its status codes."""
 
 import asyncio
 import logging
@@ -15,9 +15,9 @@ from jobledger.infra.serving.listening import Server, config
 
 LOG: Final = logging.getLogger("jobledger.witness")
 MAX_BODY: Final = MAX_NOTE + 4096
-"""Bytes: a note, and before it 63 hashes."""
+"""The most bytes of a body: 63 hashes, and then a note."""
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
-"""Seconds for a body to come."""
+"""How long a body may take to arrive."""
 MAX_AT_ONCE: Final = 256
 """Requests served at the same time; more get 503."""
 STATUS: Final = {
@@ -88,7 +88,7 @@ class Application:
             status = STATUS[error.reason]
             fields: dict[str, object] = {"status": status, "why": error.why}
             if error.reason is Reason.INCONSISTENT:
-                # The log signed it: it may prove that the log is forked.
+                # The log signed it, so it may prove that the log is forked.
                 LOG.warning("refused", extra={**fields, "submission": str(submission)})
             else:
                 LOG.info("refused", extra=fields)
@@ -118,7 +118,7 @@ def serve(witness: Witness, host: str, port: int) -> None:
 
 
 async def _read(receive: Receive) -> bytes:
-    """The body, or as much as shows that it is too long; raises TimeoutError."""
+    """Returns the body, or one byte more than the limit if it is too long; raises TimeoutError."""
     body = bytearray()
     async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
         while len(body) <= MAX_BODY:

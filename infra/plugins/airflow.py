@@ -112,7 +112,7 @@ class AirflowListener:
 
 
 class JobLedgerPlugin(AirflowPlugin):
-    """What Airflow finds in its folder of plugins."""
+    """The plugin that Airflow finds in its folder of plugins."""
 
     name = "jobledger"
     listeners = [AirflowListener()]

@@ -16,7 +16,7 @@ from celery import signals
 from jobledger.infra.plugins.recorder import Recorder
 
 MAX_TEXT: Final = 4_000
-"""Of arguments and tracebacks."""
+"""The most characters of arguments and tracebacks."""
 SIGNALS: Final = (
     "before_task_publish",
     "task_received",
@@ -108,7 +108,7 @@ class CeleryTasks:
         self._ended(request.id, "Failed", request.retries, error=_error(cause, signal.get("einfo")))
 
     def task_revoked(self, request: Any = None, expired: bool = False, **signal: Any) -> None:
-        """It is not to run, or is killed."""
+        """Records that a task was revoked, expired or was killed."""
         type_ = "Expired" if expired else "Cancelled"
         reason = "expired" if expired else "terminated" if signal.get("terminated") else "revoked"
         self.recorder.report(request.id, type_, datetime.now(UTC), reason=reason)

@@ -36,7 +36,7 @@ from psycopg.conninfo import conninfo_to_dict
 LOG: Final = logging.getLogger("jobledger.plugins")
 MAX_WAITING: Final = 10_000
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Of events that wait for the ledger; what comes while so many wait is dropped, and counted."""
+"""The most bytes of events that wait for the ledger; further events are dropped and counted."""
 BATCH_EVENTS: Final = 1_000
 """Events that are recorded at once."""
 RETRY_SECONDS: Final = 1.0
@@ -45,7 +45,7 @@ _encode: Final = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 class Counts(NamedTuple):
-    """What became of the events of this process."""
+    """The outcomes of the events of this process."""
 
     written: int
     waiting: int
@@ -65,11 +65,11 @@ class _Waiting(NamedTuple):
 
     @classmethod
     def parse(cls, stored: bytes) -> Self:
-        """What `encode` made."""
+        """Parses the output of `encode`."""
         return cls(*orjson.loads(stored))
 
     def encode(self) -> bytes:
-        """As JSON; what JSON cannot have is written as text."""
+        """Encodes a value as JSON; values that JSON lacks become texts."""
         return json.dumps(list(self), default=str).encode()
 
     def observed(self) -> ObservedEvent:
@@ -229,7 +229,7 @@ class Recorder:
         return 0 if self._queue is None else len(self._queue)
 
     def counts(self) -> Counts:
-        """What became of the events of this process so far."""
+        """Returns the outcomes of the events of this process so far."""
         with self._changed:
             return Counts(self._written, self._count, self._refused, self._dropped)
 

@@ -1,4 +1,4 @@
-"""The query of a thread can be given up from outside."""
+"""Cancels the query of a thread from another thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _THIS: Final = local()
 
 
 class Work:
-    """The work of one thread; begun in that thread, and abandoned from any."""
+    """The database work of one thread. It begins in that thread, and any thread may abandon it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -31,7 +31,7 @@ class Work:
             self._connections.clear()
 
     def abandon(self) -> None:
-        """Cancels the query that runs, and lets no further one begin."""
+        """Cancels the running query, and prevents further ones."""
         with self._lock:
             self.abandoned = True
             for connection in self._connections:
@@ -39,14 +39,14 @@ class Work:
                     connection.cancel_safe(timeout=5)
 
     def take(self, connection: psycopg.Connection[Any]) -> None:
-        """The thread uses the connection from now on."""
+        """Records that the thread uses the connection."""
         with self._lock:
             self._connections.append(connection)
 
     def give(self, connection: psycopg.Connection[Any]) -> None:
         """Releases the connection; a cancelled one is closed, as the cancellation may arrive late."""
         with self._lock:
-            # An iteration may have taken it in the work of another thread.
+            # An iteration may have taken the connection in the work of another thread.
             if connection in self._connections:
                 self._connections.remove(connection)
             if self.abandoned:
@@ -54,12 +54,12 @@ class Work:
 
 
 def current_work() -> Work | None:
-    """The work of this thread, if it has any."""
+    """Returns the work of this thread, if there is any."""
     work: Work | None = getattr(_THIS, "work", None)
     return work
 
 
 def used_here(connection: psycopg.Connection[Any]) -> None:
-    """The thread's work uses a connection of its own."""
+    """Records that the thread's work uses its own connection during the block."""
     if (work := current_work()) is not None:
         work.take(connection)

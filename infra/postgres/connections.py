@@ -1,7 +1,7 @@
 """Connections to one ledger, and translation of PostgreSQL's errors.
 
-A ledger named `x` is the schema `ledger_x`; the connection's search_path is all
-that says which ledger a statement means.
+A ledger named `x` is the schema `ledger_x`. Only the connection's search_path determines
+which ledger a statement uses.
 """
 
 import re
@@ -38,17 +38,17 @@ AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 class Pool(Protocol):
-    """Connections that readers borrow."""
+    """A pool of connections for readers."""
 
     @property
     def closed(self) -> bool:
-        """Whether it gives out none any more."""
+        """Whether the pool is closed."""
 
     def connection(self) -> AbstractContextManager[Connection]:
-        """One connection, for the block; in autocommit."""
+        """Lends a connection in autocommit mode for the block."""
 
     def close(self) -> None:
-        """Closes all that are not in use; later borrowers are refused."""
+        """Closes the connections that are not in use; later borrowers are refused."""
 
 
 REFUSALS: Final = (
@@ -59,22 +59,22 @@ REFUSALS: Final = (
 )
 """Parts of messages of a server that refuses a login."""
 ENDED: Final = {"57P01", "57P02", "57P05"}
-"""SQLSTATEs of a connection that the server ends: at its shutdown, its crash, or a timeout."""
+"""SQLSTATEs for which the server closes the connection: a shutdown, a crash, or a timeout."""
 REFUSED_PARAMETER: Final = "unsupported startup parameter"
 """A part of pgbouncer's message if it does not pass `options` on."""
 LIMIT_QUERIES: Final = "SELECT set_config('statement_timeout', %s, false)"
 LIMIT_IN_TRANSACTION: Final = "SELECT set_config('statement_timeout', %s, true)"
 SEE_CLIENT_LEAVE: Final = "SET client_connection_check_interval = '1s'"
-"""While a query runs, PostgreSQL checks this often whether its client is connected, and ends it if not."""
+"""How often PostgreSQL checks during a query whether the client is connected; if not, it ends the query."""
 MAX_IDLE_SECONDS: Final = 60.0
-"""After which a connection that no reader uses is closed."""
+"""An unused connection of a reader is closed after this time."""
 CLOCK: Final = "plausible_clock"
 """The name in `append` of the rule that the server's clock is not far ahead of a writer's."""
 _LEDGER: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 
 
 def schema_of(ledger: str) -> str:
-    """The schema of a ledger; raises InvalidFieldError for what cannot be a ledger's name."""
+    """Returns the schema of a ledger; raises InvalidFieldError if the ledger's name is not valid."""
     if _LEDGER.fullmatch(ledger) is None:
         raise InvalidFieldError(
             "ledger", f"{ledger!r} is not lowercase letters, digits and _, such as main"
@@ -109,7 +109,7 @@ def conninfo(dsn: str, schema: str) -> str:
 
 
 def connect(info: str) -> Connection:
-    """One connection in autocommit; raises LedgerUnavailableError."""
+    """Opens a connection in autocommit mode; raises LedgerUnavailableError."""
     with translated():
         connection = psycopg.connect(info, autocommit=True)
         try:
@@ -121,7 +121,7 @@ def connect(info: str) -> Connection:
 
 
 async def connect_async(info: str) -> AsyncConnection:
-    """The same for the running asyncio loop."""
+    """Does the same for the running asyncio loop."""
     with translated():
         connection = await psycopg.AsyncConnection.connect(info, autocommit=True)
         try:
@@ -133,17 +133,17 @@ async def connect_async(info: str) -> AsyncConnection:
 
 
 def open_pool(info: str, size: int) -> Pool:
-    """Connections for readers, made when first needed; raises InvalidFieldError for a wrong setting."""
+    """Opens a pool for readers, whose connections are opened when needed; raises InvalidFieldError for a wrong setting."""
     from jobledger.infra.postgres.cancellable_pool import CancellablePool
 
-    query_milliseconds(Settings().query_timeout)  # The pool would only log that it is wrong.
+    query_milliseconds(Settings().query_timeout)  # The pool itself would only log the error.
     pool = CancellablePool(info, **pool_options(size))
     CONNECTIONS.add_pool(pool)
     return pool
 
 
 def pool_options(size: int) -> dict[str, Any]:
-    """How a pool of readers' connections is made."""
+    """Returns the options of a pool for readers."""
     return {
         "min_size": 0, "max_size": size, "configure": set_up_reader, "open": True, "timeout": 30,
         "num_workers": 1, "max_idle": MAX_IDLE_SECONDS,
@@ -151,15 +151,17 @@ def pool_options(size: int) -> dict[str, Any]:
 
 
 def set_up_reader(connection: Connection) -> None:
-    """Sets a connection that only reads; raises InvalidFieldError for a wrong JOBLEDGER_QUERY_TIMEOUT.
+    """Sets up a connection for reading; raises InvalidFieldError for a wrong JOBLEDGER_QUERY_TIMEOUT.
 
-    Planning a page of the past takes longer than reading it: it is planned once a connection.
+    Planning a page of the past takes longer than reading it, so it is planned once per connection.
     """
     set_session(connection)
     connection.execute("SET plan_cache_mode = force_generic_plan")
     if milliseconds := query_milliseconds(Settings().query_timeout):
         connection.execute(LIMIT_QUERIES, (str(milliseconds),))
-    with suppress(errors.InvalidParameterValue):  # PostgreSQL cannot look on its platform.
+    with suppress(
+        errors.InvalidParameterValue
+    ):  # PostgreSQL does not support this check on its platform.
         connection.execute(SEE_CLIENT_LEAVE)
 
 
@@ -170,7 +172,7 @@ def limit_queries(connection: Connection, seconds: float | None) -> None:
 
 
 async def set_up_async_reader(connection: AsyncConnection) -> None:
-    """The same limits for a connection on an asyncio loop."""
+    """Sets the same limits for a connection on an asyncio loop."""
     if milliseconds := query_milliseconds(Settings().query_timeout):
         await connection.execute(LIMIT_QUERIES, (str(milliseconds),))
     with suppress(errors.InvalidParameterValue):
@@ -178,7 +180,7 @@ async def set_up_async_reader(connection: AsyncConnection) -> None:
 
 
 class Translation:
-    """A block that raises PostgreSQL's errors as the ledger's; a class, because entering a generator takes longer."""
+    """Translates PostgreSQL's errors in a block. It is a class, because entering a generator takes longer."""
 
     __slots__ = ()
 
@@ -194,12 +196,12 @@ _TRANSLATION: Final = Translation()
 
 
 def translated() -> Translation:
-    """Raises PostgreSQL's errors as the ledger's, by SQLSTATE and not by message."""
+    """Translates PostgreSQL's errors in a block into the ledger's, by SQLSTATE and not by message."""
     return _TRANSLATION
 
 
 def _raise_translated(given: Exception) -> None:
-    """Raises the ledger's error for one of PostgreSQL's, if there is one."""
+    """Raises the ledger's error for an error of PostgreSQL, if there is one."""
     try:
         raise given
     except (errors.DiskFull, errors.ConfigurationLimitExceeded) as error:
@@ -234,7 +236,7 @@ def _raise_translated(given: Exception) -> None:
 def reading_again(
     read: Callable[Parameters, Result],
 ) -> Callable[Parameters, Result]:
-    """Makes a read that is tried once more, on another connection, if its connection broke.
+    """Decorates a read: if its connection breaks, it is repeated once, on another connection.
 
     Args:
         read: Reads, changes nothing that repeating it would change again, and raises PostgreSQL's
@@ -259,7 +261,7 @@ def reading_again(
 def iterating_again(
     read: Callable[Parameters, Iterator[Result]],
 ) -> Callable[Parameters, Iterator[Result]]:
-    """The same for an iteration, as long as it has given nothing."""
+    """Does the same for an iteration that has not yielded anything yet."""
 
     @wraps(read)
     def read_again(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Result]:
@@ -280,7 +282,7 @@ def iterating_again(
 
 
 def _is_of_pool(error: psycopg.Error, name: str) -> bool:
-    """Whether it is that error of psycopg_pool, which is imported where there is a pool."""
+    """Whether the error is that one of psycopg_pool, which is imported only if there is a pool."""
     module = sys.modules.get("psycopg_pool")
     return module is not None and isinstance(error, getattr(module, name))
 
@@ -288,12 +290,12 @@ def _is_of_pool(error: psycopg.Error, name: str) -> bool:
 def _is_lost(error: psycopg.Error) -> bool:
     """Whether an open connection broke: the server ended it, or did not answer the last statement."""
     if _is_of_pool(error, "PoolTimeout") or error.pgconn is not None:
-        return False  # No connection could be had.
+        return False  # The pool gave out no connection.
     return error.sqlstate is None or error.sqlstate in ENDED
 
 
 def _is_refused(error: psycopg.Error) -> bool:
-    """Whether a connection failed at its login; libpq gives no SQLSTATE of that."""
+    """Whether the login was refused; libpq gives no SQLSTATE for that."""
     failed = error.pgconn
     return failed is not None and (
         failed.needs_password

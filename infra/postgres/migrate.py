@@ -1,7 +1,7 @@
-"""Makes a ledger, or brings one up to date: numbered files, each applied once, under a lock.
+"""Creates or upgrades a ledger: applies numbered files, each once, under a lock.
 
-A file that has landed never changes; its checksum is stored with its number, and
-a program that finds other numbers or other checksums refuses to go on.
+A released file never changes. Its checksum is stored with its number, and
+a program that finds unknown numbers or other checksums refuses to continue.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from jobledger.projections.catalogue import PROJECTIONS, Projection
 from psycopg.sql import SQL, Identifier
 
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
-# One lock for all ledgers of a database: making one takes a moment.
+# One lock for all ledgers of a database, because creating one is fast.
 READ_GRANTED: Final = sql.load(__package__, "read_granted")
 READ_LEDGERS: Final = sql.load(__package__, "read_ledgers")
 SIGNING: Final = ("grow_log", "keep_checkpoint")
-"""The functions that only signers of the log call."""
+"""Functions that only signers of the log may call."""
 SECRET_TABLES: Final = ("secrets", "subject_keys", "tokens", "tiles")
-"""Tables with keys and tokens, which a role with the right READ does not see."""
+"""Tables with keys and tokens, which the right READ does not include."""
 _LOCK: Final = 0x6A6F626C
 
 
@@ -51,7 +51,7 @@ class Migration(NamedTuple):
 
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """All that this program knows, in order."""
+    """Returns all migrations of this program, in order."""
     files = sorted(
         (file for file in resources.files(_PACKAGE).iterdir() if file.name.endswith(".sql")),
         key=lambda file: file.name,
@@ -62,13 +62,13 @@ def migrations() -> tuple[Migration, ...]:
 def migrate(
     connection: Connection, ledger: str, rebuild: Callable[[Connection, Projection], object]
 ) -> bool:
-    """Creates the ledger or brings it up to date. Processes may do so at the same time.
+    """Creates or upgrades the ledger. Several processes may do so at the same time.
 
     Args:
         connection: A connection to the ledger's schema.
         ledger: The ledger's name.
-        rebuild: Called in the same transaction for each projection whose stored version is another
-            one than this program's.
+        rebuild: Called in the same transaction for each projection whose stored version differs from
+            this program's.
 
     Returns:
         Whether anything was changed.
@@ -98,12 +98,12 @@ def migrate(
 
 
 def granted(connection: Connection) -> list[tuple[str, Right]]:
-    """The roles that the ledger was granted to, and what each may do."""
+    """Returns the roles that the ledger was granted to, and their rights."""
     return [(role, Right(right)) for role, right in connection.execute(READ_GRANTED)]
 
 
 def install(connection: Connection, ledger: str) -> None:
-    """Makes an empty ledger of this version, in the transaction at hand; its schema is searched from then on."""
+    """Creates an empty ledger of this version in the current transaction, and puts its schema into the search_path."""
     schema = schema_of(ledger)
     connection.execute(SQL("SET LOCAL search_path = {}").format(Identifier(schema)))
     _create_schema(connection, schema)
@@ -114,13 +114,13 @@ def install(connection: Connection, ledger: str) -> None:
 
 
 def lock(connection: Connection) -> None:
-    """Keeps other makers of tables out until the connection is closed."""
+    """Takes the lock for creating tables until the connection is closed."""
     with translated():
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
 
 
 def check(connection: Connection, ledger: str) -> None:
-    """Raises SchemaError, with what to do, unless the ledger is just what this program needs."""
+    """Raises SchemaError, with instructions, unless the ledger has the version that this program needs."""
     with translated():
         done = _applied(connection, schema_of(ledger))
         if not done:
@@ -137,22 +137,22 @@ def check(connection: Connection, ledger: str) -> None:
 
 
 def exists(connection: Connection, ledger: str) -> bool:
-    """Whether there is a ledger of that name, whatever its version."""
+    """Whether there is a ledger of that name, of any version."""
     with translated():
         return bool(_applied(connection, schema_of(ledger)))
 
 
 def ledgers(connection: Connection) -> list[str]:
-    """The names of the ledgers in the database, in alphabetical order."""
+    """Returns the names of the ledgers in the database, in alphabetical order."""
     with translated():
         return [name for (name,) in connection.execute(READ_LEDGERS)]
 
 
 def grant(connection: Connection, ledger: str, role: str, right: Right = Right.APPEND) -> None:
-    """Grants one right to a role; what else it was granted of the ledger is revoked.
+    """Grants one right to a role, and revokes its other rights on the ledger.
 
-    READ gives tables, views and functions that change nothing, but neither tokens nor keys of personal values.
-    APPEND adds those, and writing through functions that check what they are given. SIGN adds the log's tree.
+    READ includes tables, views and functions that change nothing, but no tokens and no keys of personal values.
+    APPEND adds those, and writing through functions that check their arguments. SIGN adds the log's tree.
     """
     schema, to = Identifier(schema_of(ledger)), Identifier(role)
     statements = [
@@ -176,7 +176,7 @@ def grant(connection: Connection, ledger: str, role: str, right: Right = Right.A
 
 
 def _applied(connection: Connection, schema: str) -> list[tuple[int, str]]:
-    """The number and checksum of each applied migration; empty if the ledger does not exist."""
+    """Returns the number and checksum of each applied migration; empty if the ledger does not exist."""
     found = connection.execute("SELECT to_regclass(%s)", (f"{schema}.migrations",)).fetchone()
     if found is None or found[0] is None:
         return []
@@ -221,7 +221,7 @@ def _make(
     projection: Projection,
     fold: Callable[[Connection, Projection], object] | None,
 ) -> None:
-    """Makes a projection's functions and, from nothing or by a rebuild, its rows."""
+    """Creates a projection's functions and its rows, by a rebuild if there are events."""
     # Their tables may be created only after these.
     connection.execute("SET LOCAL check_function_bodies = off")
     connection.execute(sql.render(*projection.functions))

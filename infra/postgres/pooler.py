@@ -1,6 +1,6 @@
-"""Connection poolers: one that gives each transaction another session is found out and refused.
+"""Connection poolers: detects and refuses those that give each transaction another session.
 
-A pooler shows itself by another process number than the server's own. Sessions are needed for
+A pooler is recognized by a process number that is not the server's. Sessions are needed for
 prepared statements, settings, and the lock of a rebuild.
 """
 
@@ -20,7 +20,7 @@ _checked: set[str] = set()
 
 
 def check_pooler(connection: psycopg.Connection[Any], backend: int) -> None:
-    """Checks that the pooler of a connection, if there is one, keeps sessions. Each pooler is checked once.
+    """Checks that the pooler of a connection, if there is one, keeps sessions. Each pooler is checked only once.
 
     Args:
         connection: The connection.
@@ -45,7 +45,7 @@ def _is_shared(connection: psycopg.Connection[Any], backend: int) -> bool:
     """Whether another client gets this connection's session, or this one gets another."""
     about = connection.info
     with psycopg.connect(about.dsn, password=about.password, autocommit=True) as second:
-        # A session that is free between transactions is given to the next client that asks.
+        # In transaction mode, a session is given to the next client between transactions.
         if _served_by(second) == backend:
             return True
         while_held = _served_by(connection)
@@ -55,7 +55,7 @@ def _is_shared(connection: psycopg.Connection[Any], backend: int) -> bool:
 
 
 def _served_by(connection: psycopg.Connection[Any]) -> int | None:
-    """The process that serves a transaction now; None if none did for some time."""
+    """Returns the id of the process that serves a transaction; None if the probe timed out."""
     pgconn = connection.pgconn
     pgconn.send_query(_BACKEND)
     pgconn.flush()

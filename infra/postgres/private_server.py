@@ -20,7 +20,7 @@ from jobledger.infra.postgres.server_users import ServerUsers
 from jobledger.infra.settings import public_environment
 
 MAX_SOCKET_FOLDER: Final = 85
-"""Characters: with the socket's name a path has room for 107 on Linux, 103 elsewhere."""
+"""In characters. A socket's path, including its name, may have 107 on Linux, 103 elsewhere."""
 START_SECONDS: Final = 10
 
 
@@ -31,12 +31,12 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
     """
 
     def __init__(self, data: Path) -> None:
-        """Starts the server in the folder `data`, made if need be, unless it runs."""
+        """Starts the server in the folder `data`, which is created if necessary, unless it runs."""
         self._users = ServerUsers(data)
         super().__init__(data, cleanup_mode="stop")
 
     def ensure_postgres_running(self) -> None:
-        """Starts it unless it runs; one that an earlier version started gets the same rules."""
+        """Starts the server unless it runs; a server that an earlier version started gets the same rules."""
         changed = self._write_rules()
         running = self._ready() if self._is_starting() else self._known()
         if running is not None and running.is_running():
@@ -66,7 +66,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         return postmaster(self.pgdata)
 
     def _is_starting(self) -> bool:
-        """Whether another process has started it and it is not ready yet."""
+        """Whether another process is starting the server."""
         try:
             pid = int((self.pgdata / "postmaster.pid").read_text().split("\n")[0])
         except (OSError, ValueError):
@@ -75,7 +75,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         return psutil.pid_exists(pid) and (known is None or known.status == "starting")
 
     def _ready(self) -> Any:
-        """The server, once it accepts connections."""
+        """Returns the server if it accepts connections."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             found = self._known()
@@ -85,7 +85,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         raise subprocess.TimeoutExpired("pg_ctl", START_SECONDS)
 
     def _write_rules(self) -> bool:
-        """Writes the rules of authentication; returns whether they changed."""
+        """Writes the authentication rules; returns whether they changed."""
         missing = missing_rules(self.pgdata)
         for file, text in missing.items():
             written = file.with_suffix(".new")
@@ -96,7 +96,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         return bool(missing)
 
     def _socket_folder(self) -> Path:
-        """The data's own folder; one made for it where the path is too long, or odd."""
+        """Returns the data's folder, or a new folder if its path is too long or needs quotes."""
         self.pgdata.chmod(0o700)
         if _is_plain(self.pgdata, MAX_SOCKET_FOLDER):
             return Path(self.pgdata)
@@ -108,7 +108,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         return folder
 
     def _give(self, path: Path) -> None:
-        """To the user that the server runs as, where that is another one."""
+        """Gives a file to the user that the server runs as, if that is another user."""
         if self.system_user is not None:
             user = pwd.getpwnam(self.system_user)
             os.chown(path, user.pw_uid, user.pw_gid)
@@ -124,7 +124,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
         self._users.leave()
 
     def _stop(self) -> None:
-        with suppress(subprocess.SubprocessError):  # It was stopped already.
+        with suppress(subprocess.SubprocessError):  # The server was stopped already.
             pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self.pgdata, user=self.system_user)
         running = self._postmaster_info
         if running.socket_dir is not None and not running.is_running():
@@ -132,7 +132,7 @@ class PrivateServer(PostgresServer):  # type: ignore[misc] # untyped
 
     def _remove(self, folder: Path) -> None:
         if folder != self.pgdata:
-            with suppress(OSError):  # It is still in use, or was removed.
+            with suppress(OSError):  # The server is still in use, or was removed.
                 folder.rmdir()
 
 
@@ -145,7 +145,7 @@ def postmaster(data: Path) -> Any:
 
 
 def stop_command(data: Path) -> list[str]:
-    """The command that stops the server in a folder, and waits until it has."""
+    """Returns the command that stops the server in a folder and waits for it."""
     return [str(POSTGRES_BIN_PATH / "pg_ctl"), "-D", str(data), "-w", "-m", "fast", "stop"]
 
 

@@ -1,16 +1,16 @@
-"""Which server a ledger is on: the one that is named, or the embedded one."""
+"""Which server a ledger is on: a given one, or the embedded one."""
 
 from jobledger.infra.postgres.connections import conninfo, schema_of
 from jobledger.infra.settings import Settings
 
 
 def server(dsn: str | None, ledger: str) -> str:
-    """The connection string of a ledger's schema, on the server that `Ledger.open` would use."""
+    """Returns the connection string of a ledger's schema, on the server that `Ledger.open` would use."""
     return conninfo(server_of(dsn), schema_of(ledger))
 
 
 def server_of(dsn: str | None) -> str:
-    """`dsn` if there is one, else JOBLEDGER_DSN, else the embedded server, started if need be."""
+    """Returns `dsn` if given, else JOBLEDGER_DSN, else the embedded server's, which is started if necessary."""
     settings = Settings()
     if named := dsn or settings.dsn:
         return named

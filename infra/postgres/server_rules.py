@@ -1,4 +1,4 @@
-"""Who may connect to the embedded server: rules in its folder, by the operating system's users."""
+"""The rules for who may connect to the embedded server: users of the operating system."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ HBA: Final = f"# Written by jobledger at each start.\nlocal all all peer map={MA
 
 
 def missing_rules(data: Path) -> dict[Path, str]:
-    """Returns the files of rules in a server's folder that have to be written, with their text.
+    """Returns the rule files in a server's folder that must be written, with their text.
 
     The rules let in root, this user, and the owner of the folder above, as any role.
     """
@@ -26,7 +26,7 @@ def missing_rules(data: Path) -> dict[Path, str]:
 def _trusted(data: Path) -> set[int]:
     known = set()
     for uid in {0, os.geteuid(), data.parent.stat().st_uid}:
-        with suppress(KeyError):  # A user without a name cannot be let in.
+        with suppress(KeyError):  # Rules cannot name a user without a name.
             pwd.getpwuid(uid)
             known.add(uid)
     return known

@@ -16,7 +16,7 @@ WATCHER: Final = Path(__file__).with_name("stop_unused.py")
 
 
 class ServerUsers:
-    """The users of one server, of whom this process is one until `leave`."""
+    """The users of one server. This process is one of them until `leave`."""
 
     def __init__(self, data: Path, *, waits: bool = True) -> None:
         """`data` is the folder of the server's data.

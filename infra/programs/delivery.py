@@ -117,7 +117,7 @@ class Delivery:
         try:
             job = self._store.reader.get(self._record.name)
         except JobNotFoundError:
-            raise error from None  # It was deleted.
+            raise error from None  # The job was deleted.
         if job.state in WAITING or self._record.run_id in job.run_ids:
             return
         if job.state not in TERMINAL:

@@ -51,7 +51,7 @@ def job_function(name: str, block: Block) -> Callable[[Function], Function]:
 
 
 def async_job_function(name: str, block: AsyncBlock) -> Callable[[Function], Function]:
-    """The same for coroutine functions; raises InvalidFieldError for any other."""
+    """Does the same for coroutine functions; raises InvalidFieldError for other functions."""
 
     def decorate(function: Any) -> Any:
         if not inspect.iscoroutinefunction(function):
@@ -95,6 +95,6 @@ class _Naming:
 
 
 def _keep(run: Run, made: Any) -> None:
-    """What a function returns is the job's output, if it is a JSON object and none was set."""
+    """Makes a function's result the job's output, if it is a JSON object and no output was set."""
     if run.output is None and isinstance(made, dict):
         run.output = made

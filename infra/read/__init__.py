@@ -1,1 +1,1 @@
-"""One job, or many, now or as of a moment on either clock."""
+"""Reads of one job or many, now or as of a moment on either clock."""

@@ -1,4 +1,4 @@
-"""What reads of many jobs return: a page of them, or how many there are."""
+"""The results of reads of many jobs: pages and counts."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Page(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many jobs there are of each value.
+    """The number of jobs for each value.
 
     Attributes:
         moment: The moment as of which the jobs are counted.

@@ -27,7 +27,7 @@ from jobledger.projections.jobs import job_of
 
 Result = TypeVar("Result")
 CHUNK: Final = 1_000
-"""Values of an iteration that are read at a time."""
+"""How many values of an iteration are read at a time."""
 
 
 class AsyncReader:

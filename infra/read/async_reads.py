@@ -1,4 +1,4 @@
-"""The reads that `Ledger` and `AsyncLedger` do in different ways: on the loop, or piece by piece."""
+"""The reads that `AsyncLedger` does differently from `Ledger`: on the loop, or in chunks."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -26,7 +26,7 @@ class AsyncReads:
     """Reads one ledger for the tasks of one loop."""
 
     def __init__(self, reader: Reader, loop_reader: AsyncReader) -> None:
-        """`loop_reader` reads present jobs on the loop, and runs what blocks in threads."""
+        """`loop_reader` reads current jobs on the loop, and runs blocking reads in threads."""
         self._reader = reader
         self._loop_reader = loop_reader
 
@@ -38,7 +38,7 @@ class AsyncReads:
             job = await self._loop_reader.current(parse_name(name))
             if job is not None and job.delete_time is None:
                 return job
-            # A thread finds out why there is none.
+            # There is no such job: a read in a thread raises the right error.
         return await self._loop_reader.run(
             partial(self._reader.get, name, as_of=as_of, clock=clock)
         )

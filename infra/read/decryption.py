@@ -1,4 +1,4 @@
-"""Decrypts the personal values of what was read."""
+"""Decrypts personal values in the results of reads."""
 
 from typing import Any, TypeVar
 
@@ -84,7 +84,7 @@ class Decryption:
 
 
 def holds_encrypted(shown: Job | RecordedEvent) -> bool:
-    """Whether there is anything to decrypt in it."""
+    """Whether the value contains encrypted personal values."""
     if isinstance(shown, RecordedEvent):
         return MARKER in shown.stored and shown.schema > 0
     return MARKER in orjson.dumps(_parts(shown))

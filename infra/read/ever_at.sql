@@ -1,5 +1,5 @@
 -- Whether a condition was ever true of a job after one of its events, as the ledger knew it.
--- upto and condition are rendered (see filtering.py).
+-- upto and condition are rendered (see filter_sql.py).
 EXISTS (
     SELECT FROM (
         SELECT p.position, p.occurred_time, p.name, jobs.project, jobs.kind,

@@ -1,5 +1,5 @@
 -- Whether a condition was ever true of a job after one of its events, in valid time.
--- upto and condition are rendered (see filtering.py).
+-- upto and condition are rendered (see filter_sql.py).
 EXISTS (
     SELECT FROM (
         SELECT p.position, p.effective AS occurred_time, jobs.name, jobs.project, jobs.kind,

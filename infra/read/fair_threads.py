@@ -16,11 +16,11 @@ from jobledger.infra.postgres.abandoned import Work
 
 Result = TypeVar("Result")
 ASKED_BY: Final[ContextVar[str]] = ContextVar("ASKED_BY", default="")
-"""The caller of a server's work; "" if callers are not distinguished, who may use all threads."""
+"""The caller of the current request; "" if callers are not distinguished, and may then use all threads."""
 
 
 class FairThreads:
-    """Some threads, for the tasks of one asyncio loop."""
+    """A number of threads for the tasks of one asyncio loop."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._threads = threads
@@ -44,7 +44,7 @@ class FairThreads:
         try:
             return await answer
         except asyncio.CancelledError:
-            # Done in a thread, because cancelling a query needs a connection of its own.
+            # Abandoning runs in a thread, because cancelling a query opens another connection.
             with suppress(RuntimeError):
                 self._cancelling.submit(work.abandon)
             raise
@@ -69,7 +69,7 @@ class FairThreads:
                 value = read()
         except BaseException as raised:
             error = raised
-        with suppress(RuntimeError):  # The loop is closed: nobody waits.
+        with suppress(RuntimeError):  # The loop is closed, so no task waits.
             loop.call_soon_threadsafe(self._done, answer, value, error, caller)
 
     def _done(
@@ -108,7 +108,7 @@ class FairThreads:
         turns = self._waiting[caller]
         while turns and self._may(caller):
             turn = turns.popleft()
-            if not turn.done():  # Its caller may have given up.
+            if not turn.done():  # The caller may have been cancelled.
                 self._running[caller] = self._running.get(caller, 0) + 1
                 turn.set_result(None)
         if not turns:

@@ -1,4 +1,4 @@
-"""Filters as SQL: columns and operators from closed tables, values as parameters."""
+"""Renders filters as SQL: columns and operators from closed tables, values as parameters."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -92,10 +92,10 @@ COLUMNS: Final[dict[str, Column]] = {
 """The fields a filter may name, in snake or camel case; also `labels.KEY`, `spec.PATH` and `output.PATH`."""
 
 GOOGLE_LABELS: Final = "google_labels"
-"""Labels by the keys and values that Google's APIs show, as domain/values/labels.py maps them."""
+"""The field for labels by the keys and values that Google's APIs show; domain/values/labels.py maps them."""
 GOOGLE_LABEL: Final = sql.template(__package__, "google_label")
 KEYED: Final = frozenset({"labels", GOOGLE_LABELS, "spec", "output"})
-"""Fields of which `FIELD:KEY` asks whether they have the key."""
+"""Fields for which `FIELD:KEY` tests whether they have the key."""
 
 OPERATORS: Final[dict[str, LiteralString]] = {
     "=": "=",
@@ -158,7 +158,7 @@ class Rendering:
         """Returns a value in a job's labels, spec or output; None for another field."""
         match field:
             case ("labels" | "label", *key) if key:
-                # Keys of Kubernetes have dots, and labels nothing within them.
+                # Kubernetes' keys have dots, and labels are not nested.
                 text = SQL("(labels ->> {}::text)").format(self.parameter(".".join(key)))
                 return JsonField(None, text)
             case (name, *key) if name == GOOGLE_LABELS and key:
@@ -209,7 +209,7 @@ class Rendering:
         value = self.parameter(column.read(".".join(tree.field), tree.value))
         operator = SQL(OPERATORS[tree.comparator])
         if tree.field == ("state",) and operator == SQL("="):
-            # Plain, for the planner: it is never null where this decides.
+            # A plain comparison, for the planner; the column is never null here.
             return SQL("({} = {})").format(expression, value)
         return SQL("(({} {} {}) IS TRUE)").format(expression, operator, value)
 
@@ -256,14 +256,14 @@ STEPS: Final = {
     "AT": sql.template(__package__, "ever_at"),
     "VALID_TIME": sql.template(__package__, "ever_valid_time"),
 }
-"""Whether a condition was ever true of a job; how that is found out."""
+"""How to find out whether a condition was ever true of a job."""
 OF_AN_EVENT: Final = frozenset({("state",), ("error", "code")})
-"""Fields that the event that enters a state has itself."""
+"""Fields whose values are in the event that enters a state."""
 LABEL: Final = Column("", _as_text)
 
 
 def asks_for_label(tree: Filter) -> bool:
-    """Whether all that the filter matches has a certain label, by which an index finds it."""
+    """Whether all jobs that the filter matches have a certain label, which an index finds."""
     if isinstance(tree, All):
         return any(map(asks_for_label, tree.terms))
     return isinstance(tree, Restriction) and _label_pair(tree) is not None
@@ -279,7 +279,7 @@ def _label_pair(tree: Restriction) -> Composable | None:
         case ("labels" | "label", *key) if key and tree.comparator in {"=", ":"}:
             if tree.is_presence or any(tree.wildcards) or compares_otherwise(tree.value):
                 return None
-            # A percent sign would begin a parameter.
+            # A percent sign would begin a parameter, so it is doubled.
             pair = orjson.dumps({".".join(key): tree.value}).decode().replace("%", "\\u0025")
             return SQL("(labels @> {}::jsonb)").format(Literal(pair))
     return None
@@ -294,7 +294,7 @@ def _is_pattern(tree: Restriction, column: Column) -> bool:
 
 
 def _like(tree: Restriction) -> str:
-    """Returns a LIKE pattern: a wildcard matches anything, all else itself."""
+    """Returns a LIKE pattern: a wildcard matches any text, and other characters match themselves."""
     start, end = tree.wildcards
     inner = tree.value[start : len(tree.value) - end]
     escaped = inner.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

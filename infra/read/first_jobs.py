@@ -1,4 +1,4 @@
-"""Finds the first jobs that a search selects, within a time: the newest jobs are looked at in growing steps."""
+"""Finds the first jobs of a search within a time: it looks at the newest jobs, in growing steps."""
 
 import time
 from typing import Final, NamedTuple
@@ -8,9 +8,9 @@ from jobledger.infra.read.job_lists import JobLists, Query
 from jobledger.infra.read.part_of_list import PartOfList
 
 FIRST_STEP: Final = 5_000
-"""Jobs that are looked at before the rest is looked up by its texts: a frequent text has a page among them."""
+"""How many jobs are looked at before the texts are looked up: a frequent text fills a page among them."""
 LOOKUP_SECONDS: Final = 0.1
-"""Seconds for looking up texts."""
+"""How long looking up texts may take."""
 
 
 class FirstJobs(NamedTuple):
@@ -20,7 +20,7 @@ class FirstJobs(NamedTuple):
     more: bool
     """Whether more jobs follow, as far as is known."""
     looked_at: int | None
-    """How many of the newest jobs were looked at; None if the list begins with just these jobs."""
+    """How many of the newest jobs were looked at; None if these are certainly the first jobs of the list."""
 
 
 def find_first(lists: JobLists, query: Query, limit: int, seconds: float) -> FirstJobs:

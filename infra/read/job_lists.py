@@ -34,7 +34,7 @@ VALID_TIME: Final = sql.template(__package__, "jobs_valid_time")
 LATE_JOBS: Final = sql.template(__package__, "late_jobs_valid_time")
 JOBS_AT_RECENT: Final = sql.template(__package__, "jobs_at_recent")
 RECENT_EVENTS: Final = 10_000
-"""How many events may follow the position of a list that is read through an index."""
+"""How many events may follow the position of a list for it to be read through an index."""
 IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j.name)"
 ANY_LATE: Final = sql.load(__package__, "any_late")
 STATES_AT: Final = sql.load(__package__, "states_at")
@@ -51,26 +51,26 @@ SEEN: Final = """,
     (SELECT position FROM projections WHERE name = 'intervals')
 """
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of the configurations, outputs, errors and labels of one page."""
+"""The most bytes of configurations, outputs, errors and labels in one page."""
 JOBS_PAGE: Final = sql.template(__package__, "jobs_page")
 AMONG: Final = sql.template(__package__, "among").format(names=Placeholder("among"))
 
 
 class Query(NamedTuple):
-    """Which jobs, as of which moment (None: now)."""
+    """A query for jobs, as of a moment (None: now)."""
 
     filter: Filter
     moment: Moment | None
     order_by: str = ""
-    """AIP-132's: fields of the filter, each with `desc` or not; "" is newest first."""
+    """The order (AIP-132): fields, each with or without `desc`; "" is newest first."""
     late: bool = False
-    """Whether there are jobs whose reports came late."""
+    """Whether there are jobs with late reports."""
     recent: bool = False
-    """Whether an index finds the jobs, and few events followed the moment."""
+    """Whether an index finds the jobs, and only few events followed the moment."""
     among: tuple[str, ...] | None = None
-    """Names of all jobs that can match; None: any."""
+    """The names of all jobs that can match; None if any job can."""
     part: PartOfList | None = None
-    """Which jobs are looked at; None: all."""
+    """The part of the list that is looked at; None for all of it."""
 
     @classmethod
     def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
@@ -86,7 +86,7 @@ class JobsPage(NamedTuple):
     more: bool
     """Whether more jobs follow."""
     seen: Seen | None
-    """None for a page of the present, or without jobs."""
+    """What was seen of the ledger; None for a page as of now, and for an empty page."""
 
 
 class JobLists:
@@ -157,7 +157,7 @@ class JobLists:
             aware = self._aware(query, connection)
             parameters = _parameters(aware, rendering)
             jobs = _jobs(aware, SQL("{} AS key").format(key), condition, SQL(""))
-            # It reads as much as the moment is late: that is worth a plan of its own.
+            # The cost depends on the moment, so a separate plan is worth it.
             connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             limit_queries(connection, seconds)
             rows = connection.execute(counting.format(jobs), parameters, prepare=False)
@@ -184,7 +184,7 @@ class JobLists:
 
     @reading_again
     def names(self, query: Query) -> tuple[Composed, dict[str, Any]]:
-        """A statement that reads the names of the jobs, with its parameters, to be part of another."""
+        """Returns a statement that reads the names of the jobs, with its parameters, for use in another one."""
         rendering = Rendering(query.moment)
         condition = rendering.condition(query.filter)
         with translated(), self._pool.connection() as connection:
@@ -221,6 +221,8 @@ class JobLists:
     @reading_again
     def is_known_at(self, moment: Moment, known: int) -> bool:
         """Whether the events up to a later position change nothing at the moment's time."""
+        if known == moment.position:
+            return True
         if not moment.position <= known <= moment.position + MAX_LATER_EVENTS:
             return False
         asked = {"position": moment.position, "known": known, "time": moment.time}
@@ -229,7 +231,7 @@ class JobLists:
         return row == (True,)
 
     def _aware(self, query: Query, connection: Connection) -> Query:
-        """Returns the query with what decides how its statement is written.
+        """Returns the query with the values that determine how its statement is written.
 
         Without late reports, planning the statement takes half the time; and a list of few jobs in
         transaction time is read through an index if few of them changed since.

@@ -1,4 +1,4 @@
-"""Values in JSON compared, and put in order, as what they are: numbers as numbers, times as times.
+"""Compares and sorts values in JSON by their type: numbers as numbers, times as times.
 
 - A number is compared as a number; with what is no number it has no order.
 - `true` and `false` are compared as such.
@@ -22,7 +22,7 @@ from psycopg.sql import SQL, Composable
 NUMBER: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 """A number in a filter."""
 PLAIN_NUMBER: Final = r"^-?[0-9]{1,100}(\.[0-9]{1,100})?$"
-"""A text that is one: without an exponent, as that might be an id."""
+"""A text that is a number, but has no exponent, as it might be an id."""
 BOOLEANS: Final = frozenset({"true", "false"})
 ORDERED: Final = frozenset({"<", "<=", ">", ">="})
 
@@ -61,7 +61,7 @@ def compared(
 
 
 def compares_otherwise(literal: str) -> bool:
-    """Whether a filter's value is compared as a number or a time, too, or no JSON text can hold it."""
+    """Whether a filter's value is also compared as a number or a time, or cannot be in a JSON text."""
     is_number = NUMBER.fullmatch(literal) is not None
     return is_number or read_instant(literal) is not None or not literal.isprintable()
 
@@ -98,7 +98,7 @@ def _of_text(
 
 
 def ordered(field: JsonField) -> list[Composable]:
-    """Returns the sort order: numbers, then times, then all else as text; missing values are null."""
+    """Returns the sort order: numbers, then times, then other values as text; missing values are null."""
     is_number = SQL("{} ~ {}").format(field.text, SQL(_literal(PLAIN_NUMBER)))
     is_time = SQL("{} ~ {}").format(field.text, SQL(_literal(INSTANT)))
     if field.value is not None:
@@ -119,7 +119,7 @@ def ordered(field: JsonField) -> list[Composable]:
 
 
 def _as_time(text: Composable) -> Composable:
-    """Returns the time cut to microseconds, which PostgreSQL would round."""
+    """Returns the time truncated to microseconds, because PostgreSQL would round it."""
     return SQL(r"regexp_replace({}, '(\.[0-9]{{6}})[0-9]+', '\1')::timestamptz").format(text)
 
 

@@ -15,7 +15,7 @@ from jobledger.infra.postgres import sql
 from psycopg.sql import SQL, Composable, Literal
 
 _WHOLE: Final = "projects/"
-"""What a job's whole name begins with."""
+"""The beginning of a job's full name."""
 HAS_ITEM: Final = sql.template(__package__, "list_items")
 
 
@@ -23,9 +23,9 @@ class ListField(NamedTuple):
     """A list in a row of jobs."""
 
     items: LiteralString
-    """A JSON array in SQL, or anything else where there is no list."""
+    """A JSON array in SQL; other JSON values count as no list."""
     indexed: LiteralString | None = None
-    """The same as an index has it."""
+    """The same expression as in the index."""
 
 
 _PARENTS: Final = "coalesce(lineage -> 'parents', (spec -> 'parents')::jsonb)"
@@ -34,20 +34,20 @@ LISTS: Final[dict[str, ListField]] = {
     "inputs": ListField("output -> 'inputs'"),
     "outputs": ListField("output -> 'outputs'"),
 }
-"""By the name that a filter has for it."""
+"""The lists by their names in filters."""
 
 
 def has_item(
     found: ListField, tree: Restriction, pattern: str, parameter: Callable[[Any], Composable]
 ) -> Composable:
-    """Whether the list has an item like `pattern` (of LIKE); raises InvalidFieldError for `<` and its like."""
+    """Returns the test for an item that matches `pattern` (of LIKE); raises InvalidFieldError for operators such as `<`."""
     if tree.comparator not in ("=", ":", "!="):
         field = ".".join(tree.field)
         raise InvalidFieldError(
             "filter", f"{field} is a list and has no order: ask {field} = NAME, or {field} : NAME"
         )
     if found.indexed is not None and tree.value.startswith(_WHOLE) and not any(tree.wildcards):
-        # A percent sign would begin a parameter.
+        # A percent sign would begin a parameter, so it is doubled.
         name = Literal(orjson.dumps([tree.value]).decode().replace("%", "\\u0025"))
         condition: Composable = SQL("({} @> {}::jsonb)").format(SQL(found.indexed), name)
     else:

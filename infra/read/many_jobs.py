@@ -9,7 +9,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.domain.values.arguments import parse_count, text_of
 from jobledger.domain.values.filters import All, Filter
-from jobledger.domain.values.moments import Clock, Moment
+from jobledger.domain.values.moments import Clock, Moment, parse_clock
 from jobledger.infra.errors import QueryTimeoutError
 from jobledger.infra.postgres.connections import Pool
 from jobledger.infra.read.answers import Counts, Page
@@ -22,7 +22,7 @@ from psycopg.sql import Composed
 MAX_PAGE: Final = 1_000
 DEFAULT_PAGE_SIZE: Final = 50
 EVERYTHING: Final = All(())
-"""The filter that leaves nothing out."""
+"""The filter that matches all jobs."""
 IN_A_STATE: Final = 'state : "*"'
 
 
@@ -158,9 +158,13 @@ class ManyJobs:
         asked = (str(filter), order_by, str(as_of), str(clock))
         if page_token:
             cursor = self._tokens.read(text_of("page_token", page_token), *asked)
+        elif isinstance(as_of, Moment):
+            parse_clock(clock)
+            cursor = PageCursor(as_of, skip)
         else:
             cursor = PageCursor(self._moments.find(as_of, clock), skip)
-        cursor, page = self._read_page(cursor, filter, order_by, size, again=bool(page_token))
+        was_found = bool(page_token) or isinstance(as_of, Moment)
+        cursor, page = self._read_page(cursor, filter, order_by, size, was_found=was_found)
         jobs = page.jobs
         token = ""
         if page.more:
@@ -186,16 +190,16 @@ class ManyJobs:
         return find_first(self._jobs, Query.parse(filter, moment), page_size, seconds)
 
     def _read_page(
-        self, cursor: PageCursor, filter: str | Filter, order_by: str, size: int, *, again: bool
+        self, cursor: PageCursor, filter: str | Filter, order_by: str, size: int, *, was_found: bool
     ) -> tuple[PageCursor, JobsPage]:
         """Returns the page, and the cursor with what is known of its moment now.
 
-        The moment of a page before holds again if the statement that reads the page saw so. As
-        that is nearly always true, it is looked up apart only if it was not.
+        A moment that was found before, such as that of the page before, nearly always still holds.
+        The statement that reads the page checks that; only if it does not hold, it is found again.
         """
         query = Query.parse(filter, cursor.moment, order_by)
         page = self._jobs.page(query, size, offset=cursor.offset, after=cursor.after)
-        if not again:
+        if not was_found:
             return cursor, page
         moment = None if page.seen is None else self._moments.holding(cursor.moment, page.seen)
         if moment is None:
@@ -267,7 +271,7 @@ class ManyJobs:
         return None
 
     def names_statement(self, filter: Filter, moment: Moment) -> tuple[Composed, dict[str, Any]]:
-        """A statement that reads the names of the jobs as of the moment, with its parameters."""
+        """Returns a statement that reads the names of the jobs as of the moment, with its parameters."""
         return self._jobs.names(Query.parse(filter, moment))
 
     def _count_states(self, moment: Moment, *, pinned: bool) -> Counts:

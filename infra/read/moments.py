@@ -1,4 +1,4 @@
-"""Resolves moments: to the position up to which events count, and the time on the clock."""
+"""Resolves a moment to the position up to which events count, and the time on the clock."""
 
 import time
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ READ_PLACE: Final = sql.load(__package__, "read_place")
 BATCH_EVENTS: Final = 20_000
 """The events folded in one transaction."""
 SEARCH_STEP: Final = 8_192
-"""After so many events, the signatures of blocks are made in the background."""
+"""The number of new events after which signatures of blocks are made in the background."""
 STANDBY_WAIT_SECONDS: Final = 5.0
 """How long a reader of a hot standby waits for the primary to fold events, and for their replay."""
 STANDBY_PAUSE_SECONDS: Final = 0.1
@@ -49,7 +49,7 @@ class Seen(NamedTuple):
     prunings: int | None
     """How many times jobs were pruned."""
     followed: int
-    """How far `intervals` had come, and with it what is known of late reports."""
+    """The position of `intervals`, up to which late reports are known."""
 
 
 class Moments:
@@ -63,7 +63,7 @@ class Moments:
     def find(
         self, as_of: Given | None = None, clock: Clock | str | None = None, name: str = ""
     ) -> Moment:
-        """Pins a moment: the same question as of the result always has the same answer.
+        """Pins a moment: reads as of the result always return the same.
 
         Args:
             as_of: A version of the job `name` (`v7`), a position (`@4711`), a time, or text such as
@@ -111,7 +111,7 @@ class Moments:
         return self._pruned_before(self._row(READ_NOW, FOLLOWING)[2])
 
     def _pruned_before(self, prunings: int | None) -> datetime | None:
-        """Looks the time up only if there were further prunings."""
+        """Returns that time; it is read only if there were further prunings."""
         known, before = self._pruned
         if prunings != known:
             before = None if prunings is None else self._row(READ_PRUNED_BEFORE)[0]
@@ -159,7 +159,7 @@ class Moments:
             time.sleep(STANDBY_PAUSE_SECONDS)
 
     def follow_if_possible(self, position: int) -> Followed:
-        """As `follow`, but a hot standby returns its present position at once."""
+        """Does the same as `follow`, but a hot standby returns its current position at once."""
         before, (reached, writable) = -1, self._follow(position)
         while writable and before < reached < position:
             before, (reached, writable) = reached, self._follow(position)
@@ -193,7 +193,7 @@ class Moments:
         if at.clock is Clock.RECORDED:
             return Moment(*pin_time(self._row, at.time), at.clock)
         if at.known is None:
-            # At the position of `intervals`, whose rows are then of this very moment.
+            # The position is that of `intervals`, whose rows are then exactly as of this moment.
             if followed < size:
                 followed = self.follow_if_possible(size).position
             return Moment(followed, at.time, at.clock)
@@ -237,7 +237,7 @@ def is_pinned(given: Given | None) -> bool:
 
 
 def _place_of(given: Given | None, clock: Clock | None) -> AtVersion | AtPosition | None:
-    """The version or the position that is meant; None if it is a time, or now."""
+    """Returns the given version or position; None for a time, and for now."""
     place = parse_place(given) if isinstance(given, str) else given
     if not isinstance(place, AtVersion | AtPosition):
         return None
@@ -250,7 +250,7 @@ def _place_of(given: Given | None, clock: Clock | None) -> AtVersion | AtPositio
 
 
 def _parsed(given: Given | None, clock: Clock | None, now: datetime) -> AtTime | Moment | None:
-    """The time that is meant."""
+    """Returns the given time; None for now."""
     if given is None:
         return AtTime(now, clock) if clock is Clock.OCCURRED else None
     if isinstance(given, str):

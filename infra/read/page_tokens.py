@@ -13,7 +13,7 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Pool, reading_again, translated
 
 if TYPE_CHECKING:
-    # Imported with the first token: few programs read page by page.
+    # Imported with the first token, because few programs read page by page.
     from itsdangerous import URLSafeSerializer
 
 READ_SECRET: Final = sql.load(__package__, "read_secret")

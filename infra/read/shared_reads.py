@@ -1,4 +1,4 @@
-"""Reads that tasks of one asyncio loop share: all that are asked for while one runs share the next."""
+"""Reads that tasks of one asyncio loop share: requests during one read are served together by the next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ class SharedReads(Generic[Key, Value]):
         self._reading: asyncio.Task[None] | None = None
 
     async def get(self, key: Key) -> Value | None:
-        """Returns the value by a read that begins after this call; raises what the read raises."""
+        """Returns the value by a read that begins after this call; raises the read's errors."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Value | None] = loop.create_future()
         self._wanted.setdefault(key, []).append(found)
@@ -40,7 +40,7 @@ class SharedReads(Generic[Key, Value]):
                 wanted, self._wanted = self._wanted, {}
                 await self._answer(wanted)
         except BaseException:
-            # The loop is ending: no task waits for the read.
+            # The loop is ending, so no task waits for the read.
             for found in chain(*wanted.values(), *self._wanted.values()):
                 found.cancel()
             self._wanted = {}
@@ -54,7 +54,7 @@ class SharedReads(Generic[Key, Value]):
             values = await self._read([*wanted])
         except Exception as error:
             for _, found in waiting:
-                if not found.done():  # Its task may be cancelled.
+                if not found.done():  # The task may have been cancelled.
                     found.set_exception(error)
         else:
             for key, found in waiting:

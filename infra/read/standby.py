@@ -1,4 +1,4 @@
-"""Reads that write on a primary server: what they answer on a hot standby, which cannot write.
+"""Reads that write on a primary server, and their answers on a hot standby, which cannot write.
 
 A standby knows the events that it has replayed. A time after the last of them counts as the time of
 the last, and the answer names it.
@@ -30,7 +30,7 @@ class Pinned(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """How far a projection has come, and whether this server can take it further."""
+    """The position of a projection, and whether this server can write to it."""
 
     position: int
     writable: bool
@@ -57,11 +57,11 @@ def pin_time(read: ReadRow, time: datetime) -> Pinned:
         except ReadOnlyServerError:
             if (last := _last(read, time)) is not None:
                 return last
-            # More was replayed meanwhile, so the position can be found by its time.
+            # More events were replayed meanwhile, so the position can be found by its time.
 
 
 def _last(read: ReadRow, time: datetime) -> Pinned | None:
-    """The last position, if all was recorded by that time."""
+    """Returns the last position, if all events were recorded by that time."""
     size, recorded = read(READ_HEAD, None)
     return Pinned(int(size), recorded) if recorded <= time else None
 

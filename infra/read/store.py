@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class Store(Protocol):
-    """One ledger, to read and to write."""
+    """One ledger, for reading and writing."""
 
     @property
     def reader(self) -> Reader:

@@ -17,9 +17,9 @@ from psycopg.errors import QueryCanceled
 from psycopg.sql import SQL, Composable, Literal, Placeholder
 
 MIN_EVENTS: Final = 10_000
-"""In a ledger of fewer events, reading all jobs is as fast."""
+"""In a ledger with fewer events, reading all jobs is as fast."""
 MAX_NAMES: Final = 2_000
-"""Events that are looked up for one text. A more frequent text is found soon in the order of the list."""
+"""The most events that are looked up for one text. More frequent texts are found faster in the order of the list."""
 MAX_BEHIND: Final = 50_000
 """The most events that are searched because no signature has them yet."""
 MAX_TEXTS: Final = 3
@@ -31,7 +31,7 @@ FIELDS: Final = frozenset({
     ("name",), ("id",), ("error_message",), ("errorMessage",), ("display_name",), ("displayName",),
     DISPLAY_NAME,
 })  # fmt: skip
-"""Fields whose values are in the name of a job, or in the data of its events as they are."""
+"""Fields whose values are literally in the name of a job, or in the data of its events."""
 COMPARATORS: Final = frozenset({"=", ":"})
 READ_SEARCHED: Final = sql.load(__package__, "read_searched")
 FIND_NAMES: Final = sql.template(__package__, "find_names")
@@ -62,9 +62,9 @@ def texts_of(tree: Filter) -> list[str]:
 def find_names_within(
     connection: Connection, tree: Filter, seconds: float
 ) -> tuple[str, ...] | None:
-    """As `find_names`, but also None if that would take longer."""
+    """Does the same as `find_names`, but returns None if it would take longer."""
     if not any(map(_has_trigrams, texts_of(tree)[:MAX_TEXTS])):
-        return None  # It is looked for in all events.
+        return None  # The text is searched in all events.
     try:
         with connection.transaction():
             limit_queries(connection, seconds)
@@ -116,7 +116,7 @@ def _texts(tree: Filter) -> Iterator[str]:
 
 
 def _one_of(term: Filter) -> list[str]:
-    """The text of a comparison of a field that has it; none if it may be written in another way."""
+    """Returns the text of a comparison if the field must contain it; none if it may be written differently."""
     if not isinstance(term, Restriction) or term.field not in FIELDS:
         return []
     begins, ends = term.wildcards
@@ -128,7 +128,7 @@ def _one_of(term: Filter) -> list[str]:
 
 
 def _allowed(text: str) -> Composable:
-    """Whether a signature has the trigrams of a text that begins at an even place, or at an odd one."""
+    """Returns the test whether a signature has the trigrams of a text that begins at an even or an odd offset."""
     places = _trigrams(text)
     if not all(places):
         return SQL("true")
@@ -138,11 +138,11 @@ def _allowed(text: str) -> Composable:
 
 
 def _trigrams(text: str) -> list[list[int]]:
-    # A name is two texts, before and after its last slash: a part without one is in either of them.
+    # A name is two texts, before and after its last slash; a part without a slash is in one of them.
     part = max(text.split("/"), key=len)
     return [trigram_hashes(part, begin)[:MAX_TRIGRAMS] for begin in (0, 1)]
 
 
 def _has_trigrams(text: str) -> bool:
-    """Whether signatures limit where the text may be; a short one may be in any block."""
+    """Whether signatures can exclude blocks for the text; a short text may be in any block."""
     return all(_trigrams(text))

@@ -41,7 +41,7 @@ SHORT_PAUSE_SECONDS: Final = 60.0
 
 
 class RuleOutcome(NamedTuple):
-    """What one rule selected, and what was pruned by it.
+    """The jobs that one rule selected, and those that were pruned.
 
     Attributes:
         rule: The rule's name.
@@ -61,7 +61,7 @@ class RuleOutcome(NamedTuple):
 
 
 class RetentionRun(NamedTuple):
-    """What an application of all retention rules did.
+    """The outcome of applying all retention rules.
 
     Attributes:
         rules: The outcome of each rule, by name.
@@ -113,7 +113,7 @@ def apply_retention(
 
 
 def _compacted(store: Store, outcomes: list[RuleOutcome], pruned: int) -> RetentionRun:
-    """Gives the disk back if much was pruned."""
+    """Returns disk space if much was pruned."""
     with store.reader.connection() as connection:
         with translated():
             row = connection.execute(READ_STORED).fetchone()

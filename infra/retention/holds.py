@@ -58,7 +58,7 @@ class Hold(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What it is, since when, by whom, and why: `under a legal hold since … by ada (case 7)`."""
+        """The hold in words: `under a legal hold since … by ada (case 7)`."""
         kind = PIN if self.is_pin else LEGAL
         by = "" if self.actor is None else f" by {self.actor}"
         return f"{kind.title} since {time_text(self.time)}{by} ({self.reason})"

@@ -1,8 +1,8 @@
-"""Connections without a complete request: limited in number, by address and in time.
+"""Limits connections without a complete request: their number, per address, and their time.
 
-A connection costs a file, and memory for what it sent, before anybody knows who is behind it. One
-that waits (for its first byte, the rest of a head or of a body, or the next request) makes way for
-a new one when there are too many. One whose request is whole never does.
+A connection takes a file and memory before its caller is known. A connection
+that waits (for its first byte, the rest of a head or of a body, or the next request) is closed for
+a new one when there are too many. A connection with a complete request is never closed.
 """
 
 import ipaddress
@@ -18,22 +18,22 @@ BODY_SECONDS: Final = 60.0
 SWEEP_SECONDS: Final = 1.0
 MAX_CONNECTIONS: Final = 4_096
 RESERVED_FILES: Final = 128
-"""Files that a process needs for other things: its database, its log, its modules."""
+"""Open files that a process needs for other purposes: its database, its log, its modules."""
 
 
 class Connection(Protocol):
-    """A connection as its protocol has it."""
+    """The part of a protocol that is used here."""
 
     waits_since: float | None
-    """Since when it owes a request, or a part of one, in seconds; None while one is in work."""
+    """Since when the server waits for a request or a part of one, in seconds; None while a request is processed."""
 
     @property
     def in_body(self) -> bool:
-        """Whether the head of a request has come, and its body has not."""
+        """Whether the head of a request was received, but not its body."""
         ...
 
     def abort(self) -> None:
-        """Closes it at once."""
+        """Closes the connection at once."""
         ...
 
 
@@ -53,7 +53,7 @@ class Connections:
         return len(self._address)
 
     def open(self, connection: Connection, address: str) -> None:
-        """Counts one in that was accepted; closes another, or this one, if that is one too many."""
+        """Counts an accepted connection; if there are too many, closes another one, or this one."""
         network = _network(address)
         self._address[connection] = network
         self._of[network] = self._of.get(network, 0) + 1
@@ -65,7 +65,7 @@ class Connections:
             self._make_room(max(self._of, key=self._of.__getitem__))
 
     def close(self, connection: Connection) -> None:
-        """Counts one out; nothing happens if it is out already."""
+        """Stops counting a connection; does nothing if it is not counted."""
         network = self._address.pop(connection, None)
         if network is None:
             return
@@ -75,7 +75,7 @@ class Connections:
             self._oldest.pop(network, None)
 
     def sweep(self) -> None:
-        """Closes those that took too long."""
+        """Closes the connections that took too long."""
         now = self._clock()
         late = [
             connection
@@ -93,11 +93,11 @@ class Connections:
         if found is None:
             self._oldest[network] = self._sorted(network)
             found = self._longest_waiting(network)
-        # If all others are in work the last one goes, which has only just come.
+        # If all others are processing requests, the newest connection is closed.
         self._abort(found or next(reversed(self._address)))
 
     def _longest_waiting(self, network: str) -> Connection | None:
-        """Takes from the sorted ones: the others have waited less."""
+        """Finds the longest waiting connection; they are sorted by time."""
         oldest = self._oldest.get(network, [])
         while oldest:
             since, connection = oldest.pop()
@@ -119,7 +119,7 @@ class Connections:
 
 
 def most_connections() -> int:
-    """As many as the process may have files, but for those that it needs itself."""
+    """Returns the limit of open files, less those that the process needs itself."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
@@ -127,7 +127,7 @@ def most_connections() -> int:
 
 
 def _network(address: str) -> str:
-    """The address by which connections are counted: of IPv6 the first 64 bits, which one subscriber has."""
+    """Returns the address by which connections are counted; for IPv6 the first 64 bits, which one subscriber has."""
     if ":" not in address:
         return address
     try:

@@ -26,9 +26,9 @@ BEARER: Final = "bearer "
 STRANGER: Final = "\x00"
 """The share of reads that identify callers; no token has that name."""
 BODIES: Final = 16
-"""Bodies of the greatest size that may be on their way at once; smaller ones are more."""
+"""How many bodies of the greatest size may be received at once; of smaller ones, more."""
 MORE_READS_SECONDS: Final = 1.0
-"""After a read, for so long more are expected."""
+"""After a read, more reads are expected for this time."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +37,24 @@ class Limits:
 
     max_body: int = 4 * 1024 * 1024
     max_waiting: int = 256
-    """Reads in work at once, and as many writes; more are refused."""
+    """The most reads at the same time, and the most writes; further ones are refused."""
     max_streams: int = 64
-    """Followers of the feed, which wait without a thread."""
+    """The most followers of the feed, which wait without a thread."""
     deadline: float = 30.0
     grace: float = GRACE_SECONDS
-    """Seconds that running requests may wait for the database once the server is asked to stop."""
+    """How long running requests may wait for the database after the server was asked to stop."""
     writers: int = 24
-    """Writes under way at once, which commit together: more wait."""
+    """The most writes at the same time, which commit together; further ones wait."""
     writers_with_readers: int = 1
-    """The same while reads are waiting, so that they get a turn."""
+    """The same while reads are waiting, so that they are not delayed."""
     threads: int = 8
-    """For what blocks."""
+    """Threads for blocking calls."""
     hosts: tuple[str, ...] = ()
     """Host names that a server without tokens accepts, besides loopback's."""
 
     @property
     def answers_within(self) -> float:
-        """Returns the seconds within which a stopping server has answered everything."""
+        """Returns how many seconds a stopping server takes at most to answer everything."""
         return self.grace + CANCEL_SECONDS + 1.0
 
 
@@ -83,7 +83,7 @@ class ServerContext:
         """The project of OpenLineage events that name none."""
 
     async def admit(self, authorization: str) -> Caller:
-        """The caller of an Authorization header; raises UnauthenticatedError."""
+        """Returns the caller of an Authorization header; raises UnauthenticatedError."""
         secret = authorization[len(BEARER) :].strip() if authorization[:7].lower() == BEARER else ""
         now = datetime.now(UTC)
         if self.tokens.is_cached(secret):
@@ -110,13 +110,13 @@ class ServerContext:
             )
 
     def check_stopping(self) -> None:
-        """Raises OverloadedError if nothing new is begun."""
+        """Raises OverloadedError if the server is stopping."""
         if self.stopping.is_set():
             raise OverloadedError("the server is stopping")
 
 
 class Writers:
-    """Limits the writes at the same time: many, and few while reads are waiting."""
+    """Limits simultaneous writes: to many, or to few while reads are waiting."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -125,7 +125,7 @@ class Writers:
         self._last_read = -MORE_READS_SECONDS
 
     def make_way(self) -> None:
-        """Gives way to a read."""
+        """Makes writes give way to a read."""
         self._last_read = time.monotonic()
 
     async def __aenter__(self) -> None:
@@ -135,7 +135,7 @@ class Writers:
             try:
                 await gap
             except asyncio.CancelledError:
-                self._wake()  # Its gap is another's, if it had one already.
+                self._wake()  # If it had its turn already, the next one gets it.
                 raise
         self._under_way += 1
 
@@ -147,7 +147,7 @@ class Writers:
         gaps = self._most() - self._under_way
         while self._waiting and gaps > 0:
             gap = self._waiting.popleft()
-            if not gap.done():  # Its caller may have given up.
+            if not gap.done():  # The caller may have been cancelled.
                 gap.set_result(None)
                 gaps -= 1
 
@@ -157,7 +157,7 @@ class Writers:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
+    """Whether only this machine can reach the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -165,9 +165,9 @@ def is_loopback(host: str) -> bool:
 
 
 def trace_of(header: str) -> tuple[str | None, str]:
-    """The trace that a `traceparent` header names, and its id; or an id of our own for the log."""
+    """Returns the trace that a `traceparent` header names, and its id; or a new id for the log."""
     try:
         trace_parent = parse_trace_parent(header) if header else None
-    except InvalidFieldError:  # W3C Trace Context: one that cannot be read counts as none.
+    except InvalidFieldError:  # W3C Trace Context: an invalid header is treated as absent.
         trace_parent = None
     return trace_parent, trace_parent.split("-")[1] if trace_parent else f"{getrandbits(128):032x}"

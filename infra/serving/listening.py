@@ -11,7 +11,7 @@ import uvicorn
 
 
 def config(app: Any, host: str, port: int, **more: Any) -> uvicorn.Config:
-    """The configuration of uvicorn in all servers: no log and no headers of its own."""
+    """Returns the configuration of uvicorn for all servers, without uvicorn's own log and headers."""
     return uvicorn.Config(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False,
         lifespan="off", proxy_headers=False, **more,
@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listens, and logs the address."""
+        """Starts listening, and logs the address."""
         await super().startup(sockets)
         for server in self.servers:
             for listening in server.sockets:
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
                 self._log.info("listening", extra={"url": f"http://{shown}:{port}", **self._about})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's
-        """Unlike uvicorn's, the signal does not kill the process in the end: it stops by itself, with 0."""
+        """Handles a signal to stop. Unlike uvicorn, it does not raise the signal again: the process exits with 0."""
         self._on_stop()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

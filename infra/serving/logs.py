@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line, on standard error."""
+"""Logs one JSON object per line, on standard error."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 
 def set_up(level: str) -> None:
-    """All loggers' records, from that level on; times are UTC."""
+    """Logs the records of all loggers from that level on; times are in UTC."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         OrjsonFormatter(
@@ -27,14 +27,14 @@ def set_up(level: str) -> None:
 
 
 PAUSE: Final = 0.1
-"""Seconds that a request's line may wait for others."""
+"""How long a request's line may wait for others."""
 MAX_LINES: Final = 1_000
 
 
 class RequestLog:
     """Writes a JSON line for each request, in batches; only the loop's thread writes to it.
 
-    Written one by one, the lines would cost as much as the requests.
+    Writing each line separately would take as much time as the requests.
     """
 
     def __init__(self, logger: str, stream: TextIO | None = None) -> None:
@@ -53,7 +53,7 @@ class RequestLog:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Writes the waiting lines."""
         self._stream.write(b"".join(self._lines).decode())
         self._stream.flush()
         self._lines.clear()

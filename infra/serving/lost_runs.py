@@ -21,7 +21,7 @@ ACTOR: Final = "serve"
 async def expiring_lost(
     ledger: AsyncLedger, pause_seconds: float = PAUSE_SECONDS
 ) -> AsyncIterator[None]:
-    """Looks for lost runs every so many seconds, within this block."""
+    """Looks for lost runs regularly during the block."""
     task = asyncio.create_task(_expire(ledger, pause_seconds))
     try:
         yield

@@ -1,18 +1,18 @@
-"""A limited resource of a server, of which no caller gets all."""
+"""A limited resource of a server, which no single caller can use up."""
 
 from typing import Final
 
 from jobledger.infra.errors import OverloadedError
 
 SHARE: Final = 0.75
-"""How much of it one caller may hold."""
+"""The share that one caller may have."""
 
 
 class Shares:
     """Counts the shares of callers."""
 
     def __init__(self, most: int, sentence: str) -> None:
-        """Sets the total of all shares, `most`; `sentence` is the message, with a place for the number."""
+        """`most` is the total of all shares; `sentence` is the error's message, with a placeholder for the number."""
         self.taken = 0
         self._most = most
         self._share = max(1, int(most * SHARE))
@@ -32,7 +32,7 @@ class Shares:
         self.taken = taken
 
     def check(self, caller: bytes | None, amount: int = 1) -> None:
-        """Raises what `take` would, and takes nothing."""
+        """Raises the errors of `take`, but takes nothing."""
         if self.taken + amount > self._most:
             raise OverloadedError(self._sentence.format(self.taken))
         mine = 0 if caller is None else self._of.get(caller, 0)

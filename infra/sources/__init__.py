@@ -1,1 +1,1 @@
-"""Histories that other systems report: OpenLineage events, and files that a mapping describes."""
+"""Jobs of other systems: OpenLineage events, files with a mapping, databases and clusters."""

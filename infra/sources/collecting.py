@@ -1,4 +1,4 @@
-"""Fewer runs of Python's garbage collector while many objects are made that nothing cyclic holds.
+"""Makes Python's garbage collector run less often while many objects without cycles are created.
 
 The collector counts new objects and looks for cycles among all of them. Records, reports and events
 by the ten thousand have none, and are freed by their counts: looking through them again and again
@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 NEW_OBJECTS: Final = 100_000
-"""So many objects more than were freed begin a run, instead of Python's 700."""
+"""After this many new objects a run begins, instead of Python's 700."""
 _lock: Final = Lock()
 _nested: Final = [0]
 _before: Final = [gc.get_threshold()]
@@ -22,7 +22,7 @@ _before: Final = [gc.get_threshold()]
 
 @contextmanager
 def collecting_less() -> Iterator[None]:
-    """While the collector runs seldom, for the whole process; threads may enter it at the same time.
+    """A block in which the collector runs rarely, for the whole process; several threads may enter it.
 
     Yields:
         Nothing.
@@ -37,7 +37,7 @@ def collecting_less() -> Iterator[None]:
     with _lock:
         if not _nested[0]:
             _before[0] = gc.get_threshold()
-            # A program that switched it off, by 0, or runs it still more seldom keeps that.
+            # A program that switched the collector off, by 0, or made it run even less often, keeps its setting.
             if 0 < _before[0][0] < NEW_OBJECTS:
                 gc.set_threshold(NEW_OBJECTS, *_before[0][1:])
         _nested[0] += 1

@@ -1,4 +1,4 @@
-"""A queue of events in a file, so that what waits outlives the process; SQLite writes it.
+"""A queue of events in an SQLite file, so that waiting events survive the process.
 
 Each process that runs has a file of its own, which it locks. What a process left behind is taken over
 by the next one that begins.
@@ -24,13 +24,13 @@ CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, event B
 
 
 class EventQueue:
-    """Events in the order in which they came, up to a number and a size of them all.
+    """Events in the order of arrival, limited in number and total size.
 
     A process that was forked must not use, or close, the queue of its parent.
     """
 
     def __init__(self, folder: Path | None, max_events: int, max_bytes: int) -> None:
-        """Opens the queue, with what earlier processes left in the folder.
+        """Opens the queue, with the events that earlier processes left in the folder.
 
         Args:
             folder: Where the files are; None keeps events in memory, as does a folder that cannot be
@@ -66,21 +66,21 @@ class EventQueue:
         return True
 
     def oldest(self, count: int) -> list[tuple[int, bytes]]:
-        """The oldest events, so many at most, each with its number."""
+        """Returns the oldest events up to a limit, each with its number."""
         found = self._database.execute(
             "SELECT id, event FROM events ORDER BY id LIMIT ?", (count,)
         ).fetchall()
         return [(int(id_), bytes(event)) for id_, event in found]
 
     def remove(self, events: Sequence[tuple[int, bytes]]) -> None:
-        """Removes events that `oldest` gave."""
+        """Removes events that `oldest` returned."""
         first, last = events[0][0], events[-1][0]
         self._database.execute("DELETE FROM events WHERE id BETWEEN ? AND ?", (first, last))
         self._count -= len(events)
         self._bytes -= sum(len(event) for _, event in events)
 
     def close(self) -> None:
-        """Closes the file; what waits stays in it."""
+        """Closes the file; waiting events stay in it."""
         self._database.close()
         if self._lock is not None:
             self._lock.close()
@@ -102,7 +102,7 @@ class EventQueue:
 
 
 def _locked(path: Path) -> TextIO | None:
-    """The file, locked by this process; None if another process has it."""
+    """Opens and locks the file; returns None if another process has locked it."""
     lock = path.open("a")
     path.chmod(0o600)
     try:
@@ -114,7 +114,7 @@ def _locked(path: Path) -> TextIO | None:
 
 
 def _database(path: Path | str) -> sqlite3.Connection:
-    # One thread at a time uses it, under a lock of the owner.
+    # Only one thread at a time uses the connection, under a lock of the owner.
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     database.executescript(SCHEMA)
     if isinstance(path, Path):
@@ -123,7 +123,7 @@ def _database(path: Path | str) -> sqlite3.Connection:
 
 
 def _take_over(path: Path, own: sqlite3.Connection) -> None:
-    """Moves what is in another file to this one; a crash between can only double it."""
+    """Moves the events of another file to this one; a crash in between can only duplicate them."""
     if not path.exists():
         return
     with suppress(sqlite3.DatabaseError):

@@ -28,14 +28,14 @@ from jobledger.infra.transfer.origins import IMPORTED, STREAM, known_places
 
 BATCH_EVENTS: Final = 2_000
 _FIRST: Final = 2
-"""Where a found row has its name."""
+"""The index of the name in a found row."""
 Progress = Callable[[int], object]
 """Called from time to time with the number of events read so far."""
 
 
 @dataclass
 class HistoryImport:
-    """What became of the events of an export.
+    """The outcome of an import of an export.
 
     Attributes:
         file: The file or folder.
@@ -175,7 +175,7 @@ class _ImportWrite(DecidedWrite):
         else:
             self.repeated += 1
             if row[:2] == (event.position, event.recorded_time):
-                return False  # It is this ledger's own export.
+                return False  # The export is of this ledger.
         place = event.name, event.version
         if place in self._places:
             return False
@@ -206,7 +206,7 @@ def _stored(
 
 
 def _content(event: RecordedEvent) -> tuple[Any, ...]:
-    """What makes an event of a version the same, in the order of a found row."""
+    """Returns the values by which events of a version are compared, in the order of a found row."""
     return (
         event.type, event.stored, event.occurred_time, event.actor, event.request_id,
         event.trace_parent,

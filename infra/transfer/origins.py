@@ -1,4 +1,4 @@
-"""Where imported events had been before: their ledger, position, recorded time and checkpoint there."""
+"""The origins of imported events: their ledger, and their position, recorded time and checkpoint there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READ_IMPORTS: Final = sql.load(__package__, "read_imports")
 
 
 class EventOrigin(NamedTuple):
-    """Where an imported event had been before.
+    """The origin of an imported event.
 
     Attributes:
         version: The event's version, which is the same here.

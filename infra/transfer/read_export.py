@@ -134,7 +134,7 @@ class _Reader:
     def _keep(self, event: RecordedEvent) -> None:
         assert self._head is not None
         last = self._kept[-1].version if self._kept else 0
-        # On the occurred clock those that occurred later are not there.
+        # In valid time, later events are left out.
         gap_allowed = self._head.clock is Clock.OCCURRED
         if event.version <= last or (event.version > last + 1 and not gap_allowed):
             raise DamagedError(f"version {event.version} of {event.name} comes after {last}")
@@ -142,7 +142,7 @@ class _Reader:
         if state is None and event.version == last + 1:
             state = self._kept[-1].state if self._kept else None
         elif state is None:
-            state = event.state  # What was left out before it may have led there.
+            state = event.state  # An event that was left out may have led to the state.
         if event.state is not state:
             was = "none" if state is None else state.name
             raise DamagedError(f"state {event.state} is not {was}, which its events lead to")

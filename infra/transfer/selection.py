@@ -31,7 +31,7 @@ class Order(StrEnum):
     DAY = "(e.occurred_time AT TIME ZONE 'UTC')::date, e.position"
     DAY_KIND = "(e.occurred_time AT TIME ZONE 'UTC')::date, split_part(e.name, '/', -2), e.position"
     JOB = "e.name, coalesce(moved.effective, e.occurred_time), coalesce(moved.place, e.version), e.version"
-    """By job, in the order in which events took effect."""
+    """Sorts by job, in the order in which events took effect."""
 
 
 class Selection(NamedTuple):

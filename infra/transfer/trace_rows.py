@@ -15,7 +15,7 @@ from jobledger.infra.transfer.google_cluster import BadRowError, Kind, read_row
 CHUNK: Final = 2_000
 """Rows in one transaction."""
 FIRST_ROWS: Final = 100
-"""So many rows, none of which can be read, are a file of something else."""
+"""If none of this many first rows can be read, the file has another format."""
 
 Progress = Callable[[int], object]
 """Called with the number of bytes read."""

@@ -14,20 +14,20 @@ from psycopg import errors
 
 READ_DEFINITIONS: Final = sql.load(__package__, "read_definitions")
 SCRATCH: Final = "scratch_"
-"""The prefix of the names of scratch ledgers; each is gone when its transaction ends."""
+"""The prefix of the names of scratch ledgers; each is removed when its transaction ends."""
 PLAIN_TABLE: Final = "r "
 """How the text of a table's definition begins."""
 
 Definitions = dict[tuple[str, str, str], set[str]]
-"""By kind, relation and name: the texts, of which a grant has several."""
+"""The definitions' texts by kind, relation and name; a grant has several."""
 
 
 class Installed(NamedTuple):
-    """The definitions that this version installs on one server, for callers that compare often."""
+    """The definitions that this version installs on a server, kept for callers that compare often."""
 
     definitions: Definitions
     placeholder: str
-    """The placeholder of the schema's name in their texts."""
+    """The placeholder for the schema's name in the texts."""
 
 
 class _Difference(NamedTuple):
@@ -62,14 +62,14 @@ def check_definitions(connection: Connection, installed: Installed | None = None
 
 
 def install_definitions(connection: Connection) -> Installed:
-    """Installs a scratch schema, granted to whom the ledger is granted to; takes it back."""
+    """Reads the definitions of a scratch schema with the ledger's grants, in a transaction that is rolled back."""
     placeholder = secrets.token_hex(16)
     with connection.transaction(force_rollback=True):
         return Installed(_installed(connection, placeholder), placeholder)
 
 
 def _installed(connection: Connection, placeholder: str) -> Definitions:
-    """The definitions of a scratch schema, which is left in the transaction at hand."""
+    """Returns the definitions of a scratch schema, which stays in the current transaction."""
     roles = migrate.granted(connection)
     ledger = f"{SCRATCH}{secrets.token_hex(8)}"
     migrate.install(connection, ledger)
@@ -83,7 +83,7 @@ def _read(connection: Connection, schema: str, placeholder: str) -> Definitions:
         "schema": schema, "placeholder": placeholder, "secrets": list(migrate.SECRET_TABLES)
     }  # fmt: skip
     found: Definitions = {}
-    # So that every name has its schema, and no name of the ledger's hides one of PostgreSQL's.
+    # So every name is shown with its schema, and none of the ledger's names hides one of PostgreSQL's.
     with connection.transaction():
         before = connection.execute("SELECT current_setting('search_path')").fetchone()
         connection.execute("SET LOCAL search_path = pg_catalog")

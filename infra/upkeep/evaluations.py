@@ -1,4 +1,4 @@
-"""Whether datasets, answers, evaluations and annotation spec sets are those whose digests are in events of their jobs."""
+"""Compares datasets, answers, evaluations and annotation spec sets with the digests in their jobs' events."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -23,7 +23,7 @@ TYPES: Final = tuple(
     each.__name__
     for each in (r.RunStarted, r.DatasetCreated, r.LabelingCompleted, r.EvaluationCreated)
 )
-"""The types of events that have digests of other rows."""
+"""Types of events that contain digests of other rows."""
 VERIFY_SAMPLES: Final = sql.load(__package__, "verify_samples")
 VERIFY_ANSWERS: Final = sql.load(__package__, "verify_answers")
 VERIFY_FOUND: Final = sql.load(__package__, "verify_found")
@@ -34,8 +34,8 @@ VERIFY_SAMPLING: Final = sql.load(__package__, "verify_sampling")
 def check_evaluations(connection: Connection) -> list[Finding]:
     """Compares what evaluation runs stored with the digests in their events, and finds rows that no event names.
 
-    Samples that no run has taken are under no digest. A job without any rows was imported: its events
-    came without them.
+    Samples that no run has taken have no digest. A job without any rows was imported: its events
+    were imported without them.
 
     Args:
         connection: A connection to the ledger's schema.
@@ -62,12 +62,12 @@ class _Runs:
         self._datasets: dict[int, str] = {}
 
     def check(self, history: Iterator[RecordedEvent]) -> Iterator[Finding]:
-        """Differences from these events."""
+        """Returns the differences from these events."""
         for event in history:
             try:
                 why = self._wrong(event.event.data)
             except LedgerError:
-                continue  # The replay of the job names it.
+                continue  # The replay of the job reports it.
             if why is not None:
                 yield Finding("differs", event.position, self._name, why)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """Something that does not hold; `position` is 0 where it is not about one event."""
+    """A failed check; `position` is 0 if it is not about one event."""
 
     kind: str
     """gap, clock, unreadable, missing, extra, changed, differs, unchecked, or a kind of damage to the log."""

@@ -15,20 +15,20 @@ from psycopg.sql import SQL, Identifier, Literal
 READ_SECONDARY_INDEXES: Final = sql.load(__package__, "read_secondary_indexes")
 HALVES: Final = (0, 1)
 WORK_MEMORY: Final = "256MB"
-"""One sort of a whole chunk, in memory."""
+"""The memory for sorting a whole chunk."""
 CANCEL_SECONDS: Final = 5.0
 
 Fold = Callable[[Connection], int]
 
 
 def look_in(connection: Connection, *schemas: str) -> None:
-    """Makes unqualified names mean what is in the first of these schemas that has it."""
+    """Sets the search_path: unqualified names are looked up in these schemas, in this order."""
     path = SQL(", ").join(Literal(schema) for schema in schemas)
     connection.execute(SQL("SET search_path = {}").format(path))
 
 
 def make_schema(connection: Connection, schema: str) -> None:
-    """Makes an empty schema; one that a killed rebuild left is dropped, with those of its halves."""
+    """Creates an empty schema; drops one that a killed rebuild left, and those of its halves."""
     drop_schema(connection, schema)
     connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
 
@@ -41,7 +41,7 @@ def drop_schema(connection: Connection, schema: str) -> None:
 
 @contextmanager
 def indexes_last(connection: Connection, schema: str) -> Iterator[None]:
-    """A block that fills a schema's tables; their indexes but those of keys are made after it."""
+    """A block that fills a schema's tables; their indexes, except those of keys, are created after it."""
     with translated():
         made = connection.execute(READ_SECONDARY_INDEXES, {"schema": schema}).fetchall()
         for name, _ in made:
@@ -53,10 +53,10 @@ def indexes_last(connection: Connection, schema: str) -> Iterator[None]:
 
 
 def fold_in_halves(connections: Sequence[Connection], schema: str, live: str, fold: Fold) -> None:
-    """Folds each half of the jobs on a session of its own, into the same tables.
+    """Folds each half of the jobs on a separate session, into the same tables.
 
-    Rows of different jobs do not depend on each other, so each session looks at the events through
-    a view that shows it those of its half.
+    Rows of different jobs do not depend on each other, so each session reads the events through
+    a view of its half.
 
     Args:
         connections: Two connections to the ledger's schema that are in no transaction.

@@ -1,4 +1,4 @@
-"""The ledgers of a database: what each holds and how much disk it takes, and how one is dropped."""
+"""The ledgers of a database: their content, the disk that they take, and dropping one."""
 
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ LOCK_TIMEOUT_MILLISECONDS: Final = 2_000
 
 
 class LedgerSize(NamedTuple):
-    """What a ledger holds.
+    """The content of a ledger.
 
     Attributes:
         name: The ledger's name.
@@ -36,7 +36,7 @@ class LedgerSize(NamedTuple):
 
 
 def describe(connection: Connection, ledger: str) -> LedgerSize:
-    """Returns what a ledger of the connected database holds.
+    """Returns the content of a ledger of the connected database.
 
     Raises LedgerNotFoundError, MissingGrantError, and SchemaError for one of another version.
     """
@@ -50,16 +50,16 @@ def describe(connection: Connection, ledger: str) -> LedgerSize:
 
 
 def drop(connection: Connection, ledger: str) -> LedgerSize:
-    """Drops a ledger with its whole history, permanently, and returns what it held.
+    """Drops a ledger with its whole history, permanently, and returns what its content was.
 
-    Keys and the last checkpoint of its log are files, and stay.
+    The keys and the last checkpoint of its log are files, which are kept.
 
     Args:
         connection: A connection to the database.
         ledger: The ledger's name.
 
     Returns:
-        What it held.
+        What its content was.
 
     Raises:
         LedgerNotFoundError: There is no such ledger.

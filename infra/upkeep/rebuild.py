@@ -1,4 +1,4 @@
-"""Rebuilds a projection in a schema of its own, and swaps it in while writers continue."""
+"""Rebuilds a projection in a separate schema, and swaps it in while writers continue."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,15 +23,15 @@ from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
 CHUNK: Final = 100_000
-"""Positions folded in one statement."""
+"""How many positions are folded in one statement."""
 LOCK_TIMEOUT_MILLISECONDS: Final = 250
 """How long one attempt to swap the tables waits for a lock; writers wait behind it."""
 MAX_LOCKED_EVENTS: Final = 2_000
-"""Events that may be left to fold while writers wait; if there are more, they are folded first."""
+"""The most events that are folded while writers wait; if more are left, they are folded before."""
 FIRST_PAUSE_SECONDS: Final = 0.25
 MAX_PAUSE_SECONDS: Final = 5.0
 SWAP_TIMEOUT_SECONDS: Final = 3_600.0
-"""How long to wait for those who read the live rows in a long transaction."""
+"""How long to wait for long transactions that read the live rows."""
 
 READ_RIGHTS: Final = sql.load(__package__, "read_rights")
 WRITE_FOLLOWED: Final = sql.load(__package__, "write_followed")
@@ -83,7 +83,7 @@ def rebuild(
 def fold(
     connection: Connection, projection: Projection, done: int, size: int, progress: Progress
 ) -> int:
-    """Folds the events after the position `done` up to `size`, into the tables that are looked in."""
+    """Folds the events after the position `done` up to `size` into the tables of the search_path."""
     statement = SQL("SELECT {}(%s, %s)").format(Identifier(f"fold_{projection.name}"))
     while done < size:
         last = min(done + CHUNK, size)
@@ -95,7 +95,7 @@ def fold(
 
 
 def _make_schema(connection: Connection, projection: Projection, schema: str, live: str) -> None:
-    """Makes the schema with the empty new tables; one that a killed rebuild left is dropped."""
+    """Creates the schema with the empty new tables; drops one that a killed rebuild left."""
     with translated(), connection.transaction():
         make_schema(connection, schema)
         look_in(connection, schema, live)
@@ -105,7 +105,7 @@ def _make_schema(connection: Connection, projection: Projection, schema: str, li
 
 
 def _drop_schema(connection: Connection, schema: str, live: str) -> None:
-    """Leaves nothing behind; if the connection is gone, the next rebuild does so."""
+    """Drops the schema; if the connection is lost, the next rebuild drops it."""
     if connection.closed:
         return
     with translated():
@@ -121,7 +121,7 @@ def _fold_all(
     live: str,
     progress: Progress,
 ) -> int:
-    """Folds the events that there are by now into the new tables; returns the last position."""
+    """Folds the current events into the new tables; returns the last position."""
     first = sessions[0]
     size = _size(first)
 
@@ -149,7 +149,7 @@ def _fold_and_swap(
     progress: Progress,
     swap_timeout: float,
 ) -> int:
-    """Folds until few events are left, then tries to swap; again until it succeeds."""
+    """Folds until few events are left, then tries to swap; repeats until it succeeds."""
     deadline, pause = time.monotonic() + swap_timeout, FIRST_PAUSE_SECONDS
     while True:
         done = fold(connection, projection, done, _size(connection), progress)
@@ -197,7 +197,7 @@ def _try_swap(
         if size - done > MAX_LOCKED_EVENTS:
             return None
         if projection.follows:
-            # Before the tables are taken: who follows locks in this order, too.
+            # Locked before the tables: `follow` locks in this order, too.
             connection.execute(WRITE_FOLLOWED, (size, projection.name))
         for table in projection.tables:
             lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(live, table))
@@ -209,7 +209,7 @@ def _try_swap(
 
 
 def _swap(connection: Connection, table: str, schema: str, live: str) -> None:
-    """Puts the new table where the live one was, with the rights it had."""
+    """Replaces the live table by the new one, with the same rights."""
     rights = connection.execute(READ_RIGHTS, (live, table)).fetchall()
     connection.execute(SQL("DROP TABLE {}").format(Identifier(live, table)))
     move = SQL("ALTER TABLE {} SET SCHEMA {}")

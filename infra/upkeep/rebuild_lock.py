@@ -1,4 +1,4 @@
-"""One rebuild of a ledger at a time, by a lock of its session, and who holds what it waits for."""
+"""Allows one rebuild of a ledger at a time, by a session lock; names the sessions that it waits for."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,14 +21,14 @@ REBUILD: Final = 0x72656275
 
 @contextmanager
 def only_rebuild(connection: Connection, schema: str) -> Iterator[str]:
-    """Keeps other rebuilds of the ledger out.
+    """Prevents other rebuilds of the ledger during the block.
 
     Args:
         connection: A connection to the ledger's schema.
         schema: The ledger's schema.
 
     Yields:
-        The schema to make the new rows in, named by the ledger's number.
+        The schema for the new rows, named by the ledger's number.
 
     Raises:
         LedgerBusyError: The ledger is being rebuilt by another session, which the error names.
@@ -45,23 +45,23 @@ def only_rebuild(connection: Connection, schema: str) -> Iterator[str]:
     try:
         yield f"rebuild_{oid}"
     finally:
-        # A lock of the session ends with it.
+        # The lock ends with the session.
         if not connection.closed:
             with translated():
                 connection.execute(END_REBUILD_LOCK, (REBUILD, oid))
 
 
 def row_tables(connection: Connection) -> list[str]:
-    """The tables of projections that the ledger has; one of an earlier version may lack some."""
+    """Returns the tables of projections that the ledger has; an older ledger may lack some."""
     known = [table for projection in PROJECTIONS for table in projection.tables]
     with translated():
         return [name for (name,) in connection.execute(READ_ROW_TABLES, (known,))]
 
 
 def lock_rows(connection: Connection, tables: Iterable[str]) -> None:
-    """Keeps a rebuild from replacing these tables until the transaction ends; its first statement.
+    """Prevents a rebuild from replacing these tables until the transaction ends. It must be the first statement.
 
-    A transaction that sees one moment would find a table that was replaced since to be empty.
+    A transaction with a snapshot would see a table that was replaced after it as empty.
     """
     for table in tables:
         statement = SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(table))
@@ -69,5 +69,5 @@ def lock_rows(connection: Connection, tables: Iterable[str]) -> None:
 
 
 def readers_of(connection: Connection, schema: str) -> str:
-    """The sessions that hold locks on the ledger's tables, in words; "" if there are none."""
+    """Returns the sessions that hold locks on the ledger's tables, in words; "" if there are none."""
     return ", ".join(row[0] for row in connection.execute(READ_LOCK_HOLDERS, (schema,)))

@@ -1,6 +1,6 @@
-"""Rehearses a rebuild: folds all history with the code at hand and returns which rows would change, and how.
+"""Rehearses a rebuild: folds all events with the installed code, and returns which rows would change, and how.
 
-It happens in one transaction that sees one moment, and is taken back: nothing changes, nobody waits.
+It runs in one transaction with one snapshot, which is rolled back: nothing changes, and no writer waits.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +26,9 @@ Progress = Callable[[int, int], object]
 
 
 class RowChange(NamedTuple):
-    """A row that would be another: `fields` has (as it is, as it would be) of those that differ.
+    """A row that would change: `fields` has (current value, new value) of the fields that differ.
 
-    A row that would come or go has None on one side of all of them.
+    A row that would be added or removed has None on one side of all fields.
     """
 
     table: str
@@ -52,7 +52,7 @@ def rehearse(
     limit: int = 100,
     progress: Progress = lambda done, size: None,
 ) -> Rehearsal:
-    """Folds all events into new rows, compares them with the live ones, and forgets them."""
+    """Folds all events into new rows, compares them with the live ones, and discards them."""
     with folded(connection, [projection], None, progress) as made:
         rows = changed = 0
         changes: list[RowChange] = []
@@ -78,7 +78,7 @@ def folded(
     size: int | None = None,
     progress: Progress = lambda done, size: None,
 ) -> Iterator[Folded]:
-    """Folds events into new rows by the code at hand, in a transaction that is rolled back.
+    """Folds events into new rows by the installed code, in a transaction that is rolled back.
 
     Args:
         connection: A connection to the ledger's schema.
@@ -116,14 +116,14 @@ def folded(
 
 
 def _reached(connection: Connection, projection: Projection) -> int | None:
-    """The position up to which the live rows of a projection are made; None for all events."""
+    """Returns the position of a projection's live rows; None for all events."""
     row = connection.execute(READ_REACHED, (projection.name,)).fetchone()
     return None if row is None else row[0]
 
 
 @contextmanager
 def _taken_back(connection: Connection) -> Iterator[None]:
-    """A transaction of which nothing stays, as of one moment."""
+    """A transaction with one snapshot that is rolled back."""
     isolation = connection.isolation_level
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     try:
@@ -136,7 +136,7 @@ def _taken_back(connection: Connection) -> Iterator[None]:
 def _compare(
     connection: Connection, table: str, live: str, rebuilt: str, limit: int
 ) -> tuple[int, int, list[RowChange]]:
-    """How many rows there are, how many differ, and the first of those."""
+    """Returns how many rows there are, how many differ, and the first of those that differ."""
     columns = connection.execute(READ_COLUMNS, {"table": table, "live": live, "rebuilt": rebuilt})
     described = columns.fetchall()
     common = [name for name, in_both, _ in described if in_both]

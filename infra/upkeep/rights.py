@@ -9,5 +9,5 @@ MISSING_RIGHTS: Final = sql.load(__package__, "missing_rights")
 
 
 def missing_rights(connection: Connection, ledger: str) -> list[tuple[str, str]]:
-    """Tables, views and functions that the current role may not use, each with the right: SELECT or EXECUTE."""
+    """Returns tables, views and functions that the current role may not use, with the missing right: SELECT or EXECUTE."""
     return connection.execute(MISSING_RIGHTS, {"schema": schema_of(ledger)}).fetchall()

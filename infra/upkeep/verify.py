@@ -1,6 +1,6 @@
-"""Replays every job from its events with the domain's fold, and compares with what is shown of it.
+"""Replays every job from its events with the domain's fold, and compares it with its row.
 
-Reads one moment of the ledger, in one pass: events by name and version, rows by name. Intervals and
+Reads one snapshot of the ledger in one pass: events by name and version, rows by name. Intervals and
 the signatures of a search are compared in the database, on a second connection at the same time if there is one.
 """
 
@@ -34,11 +34,11 @@ VERIFY_JOBS: Final = sql.load(__package__, "verify_jobs")
 VERIFY_SEARCH: Final = sql.load(__package__, "verify_search")
 
 NAME: Final = itemgetter(1)
-"""Of a row of VERIFY_EVENTS."""
+"""Indexes in a row of VERIFY_EVENTS."""
 FETCHED_ROWS: Final = 5_000
 SHORT_BYTES: Final = 128
 MAX_KNOWN_DATA: Final = 10_000
-"""Data of events that is remembered while it is verified, as many events have the same short data."""
+"""How much event data is cached during verification, as many events have the same short data."""
 SORT_MEMORY: Final = "64MB"
 PROGRESS_EVENTS: Final = 1_000
 
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether all holds."""
+        """Whether there are no findings."""
         return not self.findings
 
 
@@ -96,7 +96,7 @@ def verify(
 def _one_moment(
     connection: Connection, tables: Iterable[str], snapshot: str = ""
 ) -> Iterator[None]:
-    """A transaction that reads one moment; `snapshot` is that of another session."""
+    """A transaction with one snapshot; `snapshot` is one that another session exported."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         if snapshot:
@@ -130,7 +130,7 @@ class Shown(NamedTuple):
 
 
 def _compared(connection: Connection, progress: Progress, size: int) -> Iterator[Shown | Finding]:
-    """Each job as its events make it, and what differs from its row."""
+    """Yields each replayed job, and the differences from its row."""
     with (
         connection.cursor("verified_jobs") as rows,
         connection.cursor("verified_events") as log,
@@ -155,7 +155,7 @@ def _fetched(
 def _replayed(
     log: Iterable[tuple[Any, ...]], progress: Progress, size: int
 ) -> Iterator[Shown | Finding]:
-    """Each job as its events make it, by name; and what is wrong with the events."""
+    """Yields each replayed job, by name, and the findings about its events."""
     done = noted = 0
     known = _KnownData()
     for name, rows in groupby(log, key=NAME):
@@ -175,13 +175,13 @@ def _replayed(
 
 
 class _KnownData:
-    """Short data that was read before: to read it again takes longer than all else."""
+    """A cache of short data: parsing it again would take longer than everything else."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, bytes], Data] = {}
 
     def read(self, event: RecordedEvent) -> Data:
-        """As `event.data`."""
+        """Returns `event.data`."""
         if len(event.stored) > SHORT_BYTES:
             return event.data
         key = event.type, event.schema, event.stored
@@ -194,7 +194,7 @@ class _KnownData:
 
 
 def _gaps(name: str, history: Sequence[RecordedEvent]) -> Iterator[Finding]:
-    """Where versions do not follow each other."""
+    """Returns the gaps between versions."""
     last = 0
     for event in history:
         if event.version != last + 1:
@@ -206,7 +206,7 @@ def _gaps(name: str, history: Sequence[RecordedEvent]) -> Iterator[Finding]:
 def _replayed_one_by_one(
     name: str, history: Sequence[RecordedEvent]
 ) -> Generator[Finding, None, Job]:
-    """As far as events can be read; returns the job that these make."""
+    """Replays events one by one until one cannot be read; returns the job."""
     yield from _gaps(name, history)
     job = absent(name)
     known: list[Event] = []
@@ -222,7 +222,7 @@ def _replayed_one_by_one(
 
 
 def _place_of(name: str) -> tuple[str, str]:
-    """The project and the kind that are shown of a job of that name."""
+    """Returns the project and the kind of a job of that name."""
     parts = name.split("/")
     return parts[1] if len(parts) > 1 else "", parts[-2] if len(parts) > 1 else ""
 
@@ -230,7 +230,7 @@ def _place_of(name: str) -> tuple[str, str]:
 def _compare(
     replayed: Iterator[Shown | Finding], shown: Iterator[Shown]
 ) -> Iterator[Shown | Finding]:
-    """Walks both in the order of names; yields each replayed job, and what differs."""
+    """Walks through both in the order of names; yields each replayed job, and the differences."""
     row = next(shown, None)
     for item in replayed:
         if isinstance(item, Finding):

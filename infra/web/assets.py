@@ -25,7 +25,7 @@ KINDS: Final = {
 OTHERS: Final = frozenset({"lit-html", "uplot"})
 """Third-party modules."""
 IMPORTED: Final = re.compile(r'^import .*"(.+)";$', re.MULTILINE)
-"""The form in which our modules import each other."""
+"""How our modules import each other."""
 _FOLDER: Final = resources.files("jobledger.infra.web").joinpath("files")
 
 
@@ -39,7 +39,7 @@ class Asset(NamedTuple):
 
 @cache
 def find(name: str) -> Asset | None:
-    """None if there is no such file."""
+    """Returns the file; None if there is no such file."""
     if name not in _names():
         return None
     content = _FOLDER.joinpath(name).read_bytes()
@@ -48,19 +48,19 @@ def find(name: str) -> Asset | None:
 
 
 def text(name: str) -> Markup:
-    """The text of an existing file, to be put into a page."""
+    """Returns the text of an existing file, for inclusion in a page."""
     return Markup(_FOLDER.joinpath(name).read_text("utf-8"))  # noqa: S704
 
 
 def address(name: str) -> str:
-    """The address of an asset. It changes with the content, so that browsers can cache it permanently."""
+    """Returns the address of an asset. It changes with the content, so that browsers can cache it permanently."""
     assert name in _names(), name
     return f"/assets/{version()}/{name}"
 
 
 @cache
 def version() -> str:
-    """A digest of the content of all files."""
+    """Returns a digest of the content of all files."""
     digest = hashlib.sha256()
     for name in _names():
         digest.update(_FOLDER.joinpath(name).read_bytes())
@@ -69,19 +69,19 @@ def version() -> str:
 
 @cache
 def import_map() -> Markup:
-    """The import map of pages that a server sends."""
+    """Returns the import map of pages that a server sends."""
     return _map(address, dict(_modules()))
 
 
 @cache
 def import_map_within(module: str) -> Markup:
-    """The module itself and those it imports, for a page that has no server."""
+    """Returns an import map that contains a module and those it imports, for a page without a server."""
     return _map(_data, _needed(module))
 
 
 @cache
 def import_map_hash() -> str:
-    """The hash of `import_map` for a Content-Security-Policy."""
+    """Returns the hash of `import_map` for a Content-Security-Policy."""
     digest = hashlib.sha256(import_map().encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -99,7 +99,7 @@ def _modules() -> Iterator[tuple[str, str]]:
 
 
 def _needed(module: str) -> dict[str, str]:
-    """A module's file, and those that it imports directly or indirectly."""
+    """Returns a module's file, and those that it imports directly or indirectly."""
     there, needed, wanted = dict(_modules()), dict[str, str](), [module]
     while wanted:
         each = wanted.pop()

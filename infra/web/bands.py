@@ -1,4 +1,4 @@
-"""The life of a job as bands of its states over time, a lane for each attempt: idle intervals are shortened, late reports joined.
+"""Draws a job's states over time as bands, with a lane for each attempt. Idle intervals are shortened.
 
 Places are percent of the band's width.
 """
@@ -15,14 +15,14 @@ from jobledger.infra.web.history import FAILURES, Happened, Outline, state_name
 from jobledger.infra.web.time_scale import Break, Scale, breakpoints, ticks
 
 NARROW_PERCENT: Final = 0.15
-"""Percent: narrower parts are drawn together with their neighbors."""
+"""In percent: narrower parts are joined with their neighbors."""
 MAX_LATE_LINES: Final = 20
 NEAR_PERCENT: Final = 4.0
-"""Percent: lines whose ends are nearer than that are drawn as one."""
+"""In percent: lines whose ends are nearer are drawn as one."""
 MAX_ATTEMPTS: Final = 100
 MAX_MARKS: Final = 200
 MAX_LANES: Final = 8
-"""How many attempts have lanes of their own: the last ones. Earlier ones share a lane."""
+"""How many attempts have their own lanes: the last ones. Earlier ones share a lane."""
 MIN_CLOCK_DIFFERENCE: Final = timedelta(seconds=1)
 """If all reports arrived within this time, the clocks count as equal."""
 _OCCUPIED: Final = frozenset(state.name for state in OCCUPIED)
@@ -94,9 +94,9 @@ class Attempt(NamedTuple):
     width: float
     state: str
     waited: str
-    """From its begin until it ran; "" if it never ran."""
+    """How long it waited from its begin until it ran; "" if it never ran."""
     lasted: str
-    """From when it ran, or else from its begin, until its terminal state."""
+    """How long it lasted: from when it ran, or else from its begin, until its terminal state."""
     is_over: bool
 
 
@@ -148,7 +148,7 @@ def bands(outline: Outline) -> Bands:
 
 
 def _late(outline: Outline, late: Sequence[Happened], scale: Scale) -> list[Late]:
-    """Lines from where events took effect to where they became known; of adjacent lines, only one."""
+    """Returns lines from where events took effect to where they became known; of adjacent lines, only one."""
     kept: dict[tuple[int, int], Late] = {}
     for row in late:
         places = (outline.effective[row.version], row.recorded_time)
@@ -162,13 +162,13 @@ def _late(outline: Outline, late: Sequence[Happened], scale: Scale) -> list[Late
 
 
 def _differs(outline: Outline, row: Happened) -> bool:
-    """Whether it was reported late, or took effect at another time."""
+    """Whether an event was reported late, or took effect at another time."""
     happened = min(row.occurred_time, outline.effective[row.version])
     return abs(row.recorded_time - happened) >= MIN_CLOCK_DIFFERENCE
 
 
 def _lanes(outline: Outline, marks: Sequence[Mark], scale: Scale) -> list[AttemptLane]:
-    """The attempts' states on the outline's clock, each until the next attempt begins."""
+    """Returns the attempts' states on the outline's clock, each until the next attempt begins."""
     numbers = attempt_numbers(outline)
     by_attempt: dict[int, list[Mark]] = {}
     count = max(numbers.values(), default=1)
@@ -188,7 +188,7 @@ def _lanes(outline: Outline, marks: Sequence[Mark], scale: Scale) -> list[Attemp
 
 
 def attempt_numbers(outline: Outline) -> dict[int, int]:
-    """Which attempt each version is of."""
+    """Returns the attempt of each version."""
     numbers, number = {}, 1
     for n, row in enumerate(outline.rows):
         number += row.attempts_begun if n else 0
@@ -197,7 +197,7 @@ def attempt_numbers(outline: Outline) -> dict[int, int]:
 
 
 def _faults(outline: Outline, numbers: dict[int, int], scale: Scale) -> list[Fault]:
-    """The places of failures and contradicted reports, each place once."""
+    """Returns the places of failures and contradicted reports, without duplicates."""
     on_recorded = outline.clock is Clock.RECORDED
     found: dict[tuple[float, int], Fault] = {}
     for row in outline.rows:
@@ -210,7 +210,7 @@ def _faults(outline: Outline, numbers: dict[int, int], scale: Scale) -> list[Fau
 
 
 def _marks(outline: Outline) -> list[Mark]:
-    """When each event took effect, and the state that it led to."""
+    """Returns when each event took effect, and the state that it led to."""
     return [
         Mark(outline.effective[row.version], state_name(row.type), row.version)
         for row in outline.occurred
@@ -218,7 +218,7 @@ def _marks(outline: Outline) -> list[Mark]:
 
 
 def _known_marks(outline: Outline) -> list[Mark]:
-    """When each event was recorded, and the state that the job was known to be in from then on."""
+    """Returns when each event was recorded, and the state in which the job was known to be from then on."""
     ranks = {row.version: rank for rank, row in enumerate(outline.occurred)}
     marks, last = list[Mark](), -1
     for row in outline.recorded:
@@ -230,7 +230,7 @@ def _known_marks(outline: Outline) -> list[Mark]:
 
 
 def _entries(occurred: Sequence[Mark], recorded: Sequence[Happened]) -> list[tuple[datetime, bool]]:
-    """All times at which an event took effect or became known, and whether the job ran after it."""
+    """Returns all times at which an event took effect or became known, and whether the job ran after it."""
     marks: list[tuple[datetime, str | None]] = [(mark.time, mark.state) for mark in occurred]
     marks += [(row.recorded_time, None) for row in recorded]
     entries, running = list[tuple[datetime, bool]](), False
@@ -243,7 +243,7 @@ def _entries(occurred: Sequence[Mark], recorded: Sequence[Happened]) -> list[tup
 
 
 def _segments(marks: Sequence[Mark], scale: Scale, until: datetime | None = None) -> list[Segment]:
-    """The states that were entered, the last one up to a time; None: up to the end of the band."""
+    """Returns the states that were entered, the last one up to a time; None is the end of the band."""
     entered = [(mark.time, mark.state) for mark in marks if mark.state is not None]
     places = [scale.place(time) for time, _ in entered]
     places.append(100.0 if until is None else scale.place(until))
@@ -276,7 +276,7 @@ def _attempts(outline: Outline, scale: Scale) -> list[Attempt]:
 
 
 def attempt_ends(outline: Outline) -> list[int]:
-    """The last step of each attempt; for an attempt without reports, that of the previous one."""
+    """Returns the last step of each attempt; for an attempt without reports, that of the previous one."""
     begins = [n for n, row in enumerate(outline.rows) if n for _ in range(row.attempts_begun)]
     return [*begins, len(outline.rows)]
 

@@ -49,13 +49,13 @@ class Span(NamedTuple):
     end: datetime
 
     def place(self, time: datetime) -> float:
-        """The place of a time, from 0 to 1; outside of that range if it is not shown."""
+        """Returns the place of a time, from 0 to 1; it is outside of that range if the time is not shown."""
         whole = (self.end - self.begin).total_seconds()
         return (time - self.begin).total_seconds() / whole if whole else 0.5
 
 
 def stacked(span: Span, times: Sequence[datetime], layers: Mapping[str, Sequence[int]]) -> Chart:
-    """Areas of counts on top of each other, the first at the bottom; each count holds until the next."""
+    """Returns areas of counts on top of each other, the first at the bottom; each count holds until the next."""
     totals = [sum(counts) for counts in zip(*layers.values(), strict=True)] or [0]
     ticks, top = _counts(max(totals))
     across = [_across(_inside(span.place(time))) for time in times]
@@ -132,7 +132,7 @@ MIN_BAR_HEIGHT: Final = 0.06
 def lines(
     span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]], top: float | None = None
 ) -> Chart:
-    """A line for each series, from 0 up to a top; by default a round number above all values."""
+    """Returns a line for each series, from 0 up to a top; by default a round number above all values."""
     most = max((value for line in series.values() for _, value in line), default=0)
     ticks, top = _counts(most) if top is None else _even(top)
     shapes = [
@@ -143,7 +143,7 @@ def lines(
 
 
 def logarithmic(span: Span, series: Mapping[str, Sequence[tuple[datetime, float]]]) -> Chart:
-    """A line for each series, on a scale on which each tick is ten times the one below; 0 is at the bottom."""
+    """Returns a line for each series, on a logarithmic scale; 0 is at the bottom."""
     values = [value for line in series.values() for _, value in line if value > 0]
     low = floor(log10(min(values, default=1)))
     high = max(ceil(log10(max(values, default=1))), low + 1)
@@ -160,14 +160,14 @@ def logarithmic(span: Span, series: Mapping[str, Sequence[tuple[datetime, float]
 
 
 def curves(series: Mapping[str, Sequence[tuple[float, float]]]) -> Chart:
-    """A line for each series of points, both coordinates from 0 to 1."""
+    """Returns a line for each series of points, with both coordinates from 0 to 1."""
     shapes = [Shape(name, _line(sorted(points))) for name, points in series.items()]
     across = [Tick(100 * share, f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)]
     return Chart(shapes, across, _even(1)[0])
 
 
 def time_ticks(span: Span) -> list[Tick]:
-    """Round times, as many as can be read easily."""
+    """Returns round times, as many as can be read easily."""
     length = span.end - span.begin
     step = next((step for step in _STEPS if length <= step * TICKS), length / TICKS or _STEPS[0])
     first = floor_of(span.begin, step)
@@ -189,7 +189,7 @@ def _label(time: datetime, step: timedelta) -> str:
 
 
 def _counts(most: float) -> tuple[list[Tick], float]:
-    """Round numbers from 0 up, and the number at the top."""
+    """Returns round numbers from 0 up, and the number at the top."""
     size = 10 ** len(str(int(most)))
     tops = [n * size / 100 for n in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)]
     top = next(top for top in tops if top >= max(most, 1))

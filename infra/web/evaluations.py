@@ -49,7 +49,7 @@ class Evaluations(NamedTuple):
     labels: list[str]
     matrix: list[tuple[str, list[Cell]]]
     tasks: list[Task]
-    """What waits for answers of people now."""
+    """The labeling tasks that wait for answers."""
 
 
 def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluations:
@@ -80,7 +80,7 @@ def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluati
 
 
 def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The columns and rows of the `curve`, the `runs`, or the `matrix`; raises InvalidFieldError."""
+    """Returns the columns and rows of the `curve`, the `runs`, or the `matrix`; raises InvalidFieldError."""
     match of:
         case "curve":
             return ["confidenceThreshold", "recall", "precision"], [*shown.points]
@@ -128,7 +128,7 @@ def _points(curve: JsonObject) -> list[tuple[float, float, float]]:
 
 
 def _matrix(metrics: JsonObject) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
-    """The labels of the columns, and one row for each label; both empty if there is no matrix."""
+    """Returns the labels of the columns, and one row for each label; both are empty if there is no matrix."""
     rows = metrics.get("confusionMatrix", {}).get("row", [])[:MAX_LABELS]
     labels = [str(row["annotationSpec"]["displayName"]) for row in rows]
     return labels, [(label, _cells(row, labels)) for label, row in zip(labels, rows, strict=True)]

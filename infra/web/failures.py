@@ -27,7 +27,7 @@ MAX_MESSAGE: Final = 300
 
 
 class Group(NamedTuple):
-    """Jobs whose messages have one first line: how many, when the first and the last failed, and what else they have in common."""
+    """Jobs whose messages have the same first line: their number, the first and the last failure, and common labels."""
 
     message: str
     jobs: int
@@ -36,17 +36,17 @@ class Group(NamedTuple):
     ago: str
     """How long before the moment the last one failed."""
     examples: list[str]
-    """Names of the last ones."""
+    """The names of the last jobs."""
     shared: list[str]
-    """Labels that most of them have, as `team=vision (12 of 14)`."""
+    """Labels that most of the jobs have, as `team=vision (12 of 14)`."""
     address: str
     """The address of the list of these jobs."""
     share: float
-    """The size in percent of the largest group's."""
+    """The group's size in percent of the largest one."""
 
 
 class Failures(NamedTuple):
-    """Groups, the largest first, of `jobs` that failed; `cut` says that there are more."""
+    """The groups of the `jobs` that failed, largest first; `cut` says that there are more jobs."""
 
     groups: list[Group]
     jobs: int
@@ -100,7 +100,7 @@ def _group(
 
 
 def _same(line: str) -> str:
-    """The filter of messages with that first line."""
+    """Returns the filter for messages with that first line."""
     if not line:
         return '(NOT error_message = * OR error_message = "" OR error_message = "\\n*")'
     text = quoted(line)
@@ -108,7 +108,7 @@ def _same(line: str) -> str:
 
 
 def _shared(jobs: list[Job]) -> list[str]:
-    """Labels that most of the jobs have; none for a single job."""
+    """Returns labels that most of the jobs have; none for a single job."""
     if len(jobs) == 1:
         return []
     found = Counter(f"{key}={value}" for job in jobs for key, value in job.labels.items())

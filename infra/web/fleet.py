@@ -25,7 +25,7 @@ from jobledger.infra.web.windows import find_window
 
 READ_PROJECTS: Final = sql.load(__package__, "read_projects")
 ROWS: Final = 60
-"""Rows of the chart's table at most."""
+"""The most rows of the chart's table."""
 
 
 class Drawn(NamedTuple):
@@ -36,24 +36,24 @@ class Drawn(NamedTuple):
     cursor: float
     """The place of the moment, in percent; outside of the chart below 0 or above 100."""
     after: float
-    """The place of the present, in percent; the time after it is in the future."""
+    """The place of the current time, in percent; the time after it is in the future."""
     table: list[tuple[datetime, list[int]]]
     columns: list[str]
     data: dict[str, Any]
-    """The numbers as a script takes them: seconds since 1970, and counts by state."""
+    """The numbers for the script: seconds since 1970, and counts by state."""
     caption: str
     """What the chart counts, or that there is nothing to count."""
 
 
 class Begun(NamedTuple):
-    """What the top of the page needs; it is read before the rest."""
+    """The values for the top of the page, which are read first."""
 
     link: FleetLink
     """The link as requested, without a moment that cannot be parsed."""
     moment: Moment
     projects: list[str]
     problem: str
-    """The error in the moment; the page then shows the present."""
+    """The error in the moment; the page then shows the current time."""
 
 
 class Fleet(NamedTuple):
@@ -84,7 +84,7 @@ def begin_fleet(reader: Reader, link: FleetLink) -> Begun:
 def read_fleet(
     reader: Reader, begun: Begun, scope: Scope, project: str | None, *, at_once: bool = True
 ) -> Fleet:
-    """The content of the page of the jobs of one project (None: of all).
+    """Reads the content of the page for the jobs of one project (None: of all).
 
     Args:
         reader: The ledger.
@@ -110,7 +110,7 @@ def read_fleet(
 def read_facts(
     reader: Reader, moment: Moment, scope: Scope, project: str | None, *, at_once: bool = False
 ) -> list[Fact]:
-    """The sentence about all jobs that the caller may see; the filter does not apply. With `at_once`, only what is known quickly."""
+    """Reads the facts about all jobs that the caller may see; the filter does not apply. With `at_once`, only fast facts."""
     counted = reader.count("state", scope(""), as_of=moment).counts
     counts = {state: count for state, count in counted.items() if state is not None}
     if at_once and sum(counts.values()) > MAX_QUICK_JOBS:
@@ -121,7 +121,7 @@ def read_facts(
 def read_tab(
     reader: Reader, jobs: Jobs, scope: Scope, span: Span
 ) -> tuple[Lanes | None, Failures | None]:
-    """The data of the link's tab, other than the list; empty if the filter cannot be parsed."""
+    """Reads the data of the link's tab, other than the list; empty if the filter cannot be parsed."""
     if jobs.problem:
         return None, None
     selected, link = scope(filter_of(jobs.link.filter)), jobs.link
@@ -135,14 +135,14 @@ def read_tab(
 def read_chart(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None, moment: Moment
 ) -> tuple[Drawn, FleetLink]:
-    """The chart of the jobs that the link's filter selects, and the link with the window that it shows."""
+    """Reads the chart of the jobs that the link's filter selects; also returns the link with the chart's window."""
     span, whole = find_window(reader, link, moment, project)
     now = reader.moment(None).time
     if moment.clock is Clock.RECORDED:
-        # Later events are left out: the link shows the same when it is opened again.
+        # Later events are left out, so that the link shows the same when it is opened again.
         span = span._replace(end=min(span.end, now))
     cursor = 100 * span.place(moment.time)
-    # A link that names its moment always shows the same: later events do not count.
+    # A link with a moment always shows the same, so later events do not count.
     last = max(moment.time, whole.end) if moment.clock is Clock.OCCURRED else span.end
     after = 100 * span.place(last if link.at else now)
     begin, end = (str(time_text(time)) for time in span)
@@ -180,7 +180,7 @@ def _drawn(
 def read_series(
     reader: Reader, link: FleetLink, scope: Scope, project: str | None
 ) -> tuple[Iterator[tuple[datetime | int, ...]], list[str]]:
-    """The chart's numbers, one row for each bucket, and their columns."""
+    """Reads the chart's numbers: one row for each bucket, and the columns."""
     moment = read_moment(reader, link)
     span, _ = find_window(reader, link, moment, project)
     counted = _counted(
@@ -205,9 +205,9 @@ class Selected(NamedTuple):
     """The jobs that the page is about."""
 
     chosen: Chosen | None
-    """A statement that reads their names; None: all."""
+    """A statement that reads the names of the jobs; None for all jobs."""
     which: str
-    """Which jobs they are, in words."""
+    """A description of the jobs."""
 
 
 def find_selected(
@@ -219,7 +219,7 @@ def find_selected(
             chosen = reader.names_statement(scope(filter_of(link.filter)), moment)
             return Selected(chosen, "the jobs that the search selects")
         except InvalidFieldError:
-            pass  # The list says what is wrong with it.
+            pass  # The list shows what is wrong with the filter.
     if project is None:
         return Selected(None, "all jobs")
     return Selected(jobs_of_project(project), f"the jobs of project {project}")
@@ -233,7 +233,7 @@ def _projects(reader: Reader, moment: Moment) -> list[str]:
 
 
 def _table(counted: Activity, live: dict[str, list[int]]) -> list[tuple[datetime, list[int]]]:
-    """The chart as a table of at most ROWS rows; several buckets become one row, with their largest counts and the sum of ended jobs."""
+    """Returns the chart as a table of at most ROWS rows. A row of several buckets has their largest counts, and the sum of ended jobs."""
     step = -(-(len(counted.times) - 1) // ROWS) or 1
     return [
         (

@@ -1,4 +1,4 @@
-"""A job's history for its page: an outline of all events, and windows of steps with their data.
+"""Reads a job's history for its page: an outline of all events, and windows of steps with their data.
 
 A window is a job before some steps, and of each step its event and what that changed: so a page
 shows the job at any step of it, and needs no more than the windows somebody looks at. Personal
@@ -28,7 +28,7 @@ from jobledger.infra.read.reader import Reader
 
 READ_OUTLINE: Final = sql.load(__package__, "read_outline")
 WINDOW: Final = 200
-"""Steps in a window."""
+"""The number of steps in a window."""
 FAILURES: Final = frozenset({"Failed", "Expired", "RunFailed", "Contradicted"})
 """Events of failures and contradictions."""
 
@@ -48,12 +48,12 @@ class Happened(NamedTuple):
 
     @property
     def bounded_time(self) -> datetime:
-        """When it occurred or was recorded, whichever was earlier."""
+        """The time when it occurred or was recorded, whichever was earlier."""
         return min(self.occurred_time, self.recorded_time)
 
 
 def happened(event: RecordedEvent) -> Happened:
-    """The event without its data."""
+    """Returns the event without its data."""
     return Happened(
         event.version,
         event.position,
@@ -67,7 +67,7 @@ def happened(event: RecordedEvent) -> Happened:
 
 
 class Outline:
-    """All events of a job as far as was known at position `until`, in the order of a clock."""
+    """All events of a job up to position `until`, in the order of a clock."""
 
     def __init__(self, name: str, clock: Clock, until: int, rows: Iterable[Happened]) -> None:
         self.name = name
@@ -110,7 +110,7 @@ class Outline:
         return sum(effective <= time for effective in self.effective.values())
 
     def find(self, types: Sequence[str], actors: Sequence[str], *, failed: bool) -> list[int]:
-        """The steps of these types and by these actors, or only those that failed; without types, all."""
+        """Returns the steps of these types and by these actors, or only failures; without types, of any type."""
         return [
             step
             for step, row in enumerate(self.rows, 1)
@@ -137,7 +137,7 @@ def read_outline(reader: Reader, name: str, clock: Clock, until: int | None) -> 
 
 
 def step_meant(reader: Reader, outline: Outline, at: str) -> int:
-    """The number of the step at a moment, 0 before the first; by default the last one."""
+    """Returns the number of the step at a moment, 0 before the first one; by default the last step."""
     if not at:
         return len(outline.rows)
     now = reader.moment(None)
@@ -156,7 +156,7 @@ def step_meant(reader: Reader, outline: Outline, at: str) -> int:
 
 
 def read_window(reader: Reader, outline: Outline, number: int) -> JsonObject:
-    """The steps from `number * WINDOW` on: the job before them, and what each of them changed."""
+    """Reads the steps from `number * WINDOW` on: the job before them, and what each of them changed."""
     first = number * WINDOW
     if not 0 <= number <= outline.last_window:
         raise InvalidFieldError(
@@ -166,19 +166,19 @@ def read_window(reader: Reader, outline: Outline, number: int) -> JsonObject:
 
 
 def window_of(steps: Sequence[Step], first: int) -> JsonObject:
-    """These steps as a window; `first` is how many there are before them."""
+    """Returns these steps as a window; `first` is the number of steps before them."""
     before = fields_of(steps[0].before) if steps else {}
     return {"first": first + 1, "job": before, "steps": [_step(step) for step in steps]}
 
 
 def read_blame(reader: Reader, outline: Outline, number: int) -> dict[str, int]:
-    """The step that set each field to its value before the window's first step."""
+    """Reads which step set each field to its value before the window's first step."""
     first = number * WINDOW
     return since(_steps(reader, outline, 0, first)) if first else {}
 
 
 def read_steps(reader: Reader, outline: Outline, steps: Sequence[int]) -> list[JsonObject]:
-    """These events, each with the number of its step."""
+    """Reads these events, each with the number of its step."""
     versions = [outline.rows[step - 1].version for step in steps]
     if not versions:
         return []
@@ -211,7 +211,7 @@ def event_data(event: RecordedEvent, effective: datetime) -> JsonObject:
 
 
 def _steps(reader: Reader, outline: Outline, first: int, last: int) -> list[Step]:
-    """Steps after `first` up to `last`."""
+    """Returns the steps after `first` up to `last`."""
     if not outline.in_order:
         events = {event.version: event for event in _known(reader, outline, 0)}
         ordered = [events[row.version] for row in outline.rows[:last]]
@@ -226,13 +226,13 @@ def _steps(reader: Reader, outline: Outline, first: int, last: int) -> list[Step
 def _known(
     reader: Reader, outline: Outline, after: int, most: int | None = None
 ) -> list[RecordedEvent]:
-    """The events after a version, as far as was known."""
+    """Returns the events after a version, up to the outline's position."""
     rows = [row.version for row in outline.recorded if row.version > after][:most]
     return reader.history(outline.name, after, rows[-1]) if rows else []
 
 
 def _job_at(reader: Reader, outline: Outline, position: int) -> Job:
-    """The job after that position, deleted or not."""
+    """Returns the job as of that position, deleted or not."""
     job = reader.read_at(outline.name, position)
     assert job is not None
     return job
@@ -254,6 +254,6 @@ def _change(change: Change) -> JsonObject:
 
 @cache
 def state_name(type_: str) -> str | None:
-    """The state that an event of that type leads to."""
+    """Returns the name of the state that an event of that type leads to."""
     state = state_after(type_)
     return "DELETED" if type_ == "Deleted" else None if state is None else state.name

@@ -20,7 +20,7 @@ COUNT_SECONDS: Final = 2.0
 MAX_COUNTED: Final = 10_000
 """The number of jobs up to which they are counted if counting all takes longer."""
 MORE: Final = "more"
-"""Instead of a page token: the link to the next page counts jobs."""
+"""Replaces the page token: the link to the next page skips jobs by number."""
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
 
@@ -49,9 +49,9 @@ class Jobs(NamedTuple):
     """The columns of the link, and the labels that the filter names."""
     chips: list[Chip]
     looked_at: int | None = None
-    """How many of the newest jobs were looked at so far; None: as many as it takes."""
+    """How many of the newest jobs were looked at so far; None if the page is complete."""
     partial: bool = False
-    """Whether the whole list, or its counts, are to be asked for."""
+    """Whether the script must still request the whole list, or its counts."""
 
     @property
     def cut(self) -> bool:
@@ -65,7 +65,7 @@ class Jobs(NamedTuple):
 
 
 def read_moment(reader: Reader, link: FleetLink) -> Moment:
-    """The moment of the link; by default now."""
+    """Returns the moment of the link; by default now."""
     if link.at:
         of_itself = "@" in link.at or link.at.startswith("v")
         at = most_recent(link.at, reader.moment(None).time) if ":" in link.at[:3] else link.at
@@ -122,7 +122,7 @@ def read_jobs(
 
 
 class _Found(NamedTuple):
-    """What was read of the jobs that are selected."""
+    """The selected jobs that were read."""
 
     jobs: list[Job]
     next_page: str
@@ -151,7 +151,7 @@ def _found(
 
 
 def _found_soon(reader: Reader, link: FleetLink, selected: Filter, moment: Moment) -> _Found:
-    """The first page among very many jobs, as far as it is found soon; it is not counted."""
+    """Reads the first page among very many jobs, as far as it is found within FIND_SECONDS, without counting."""
     first = reader.first_page(selected, moment, page_size=link.size, seconds=FIND_SECONDS)
     if not first.more:
         return _counted(first.jobs)
@@ -159,7 +159,7 @@ def _found_soon(reader: Reader, link: FleetLink, selected: Filter, moment: Momen
 
 
 def _counted(jobs: list[Job]) -> _Found:
-    """All jobs that are selected are on the page."""
+    """Returns the result for a page that has all selected jobs."""
     counts = Counter(None if job.state is None else job.state.name for job in jobs)
     return _Found(jobs, "", counts, len(jobs))
 

@@ -1,4 +1,4 @@
-"""The rows of the fleet page's list: what each shows of its job."""
+"""The rows of the fleet page's list: the texts that each shows of its job."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -23,12 +23,12 @@ VERBS: Final = {
     "UPDATING": "updating, heard",
     "PARTIALLY_SUCCEEDED": "partly succeeded",
 }
-"""The words before the time that passed since."""
+"""The words before the time since then."""
 MAX_MESSAGE: Final = 300
 
 
 class Row(NamedTuple):
-    """What a row shows of a job."""
+    """The texts of a row."""
 
     name: str
     short: str
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 
 def rows_of(jobs: Sequence[Job], columns: Iterable[str], moment: Moment) -> list[Row]:
-    """The rows of a page of jobs."""
+    """Returns the rows of a page of jobs."""
     readers = [(column, _reader(column)) for column in columns]
     lasted = [_ran(job, moment.time) for job in jobs]
     longest = max(filter(None, lasted), default=timedelta()) or timedelta.resolution
@@ -85,7 +85,7 @@ def _ran(job: Job, at: datetime) -> timedelta | None:
 
 
 def _reader(column: str) -> Callable[[Job], Any]:
-    """Reads a column's value from a job."""
+    """Returns a function that reads a column's value from a job."""
     if column.startswith(LABEL):
         key = column[len(LABEL) :]
         return lambda job: job.labels.get(key)

@@ -1,4 +1,4 @@
-"""Jobs as lanes of a window of time, grouped by the values of a label; many of a group are drawn together."""
+"""Draws jobs as lanes in a window of time, grouped by the values of a label; a large group has one lane for its other jobs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ MAX_LANES: Final = 100
 MAX_IN_GROUP: Final = 12
 """How many lanes a group has; its other jobs are drawn in one more."""
 MIN_BAR_PERCENT: Final = 0.15
-"""Percent: no bar is narrower."""
+"""The minimum width of a bar, in percent."""
 
 
 class Bar(NamedTuple):
@@ -52,7 +52,7 @@ class LaneGroup(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """All groups; `cut` says that only the `jobs` created last are drawn."""
+    """The groups; `cut` says that only the `jobs` created last are drawn."""
 
     groups: list[LaneGroup]
     ticks: list[Tick]
@@ -88,7 +88,7 @@ def _grouped(jobs: Sequence[Job], by: str, at: datetime, span: Span) -> list[Lan
 
 
 def _lanes(jobs: list[Job], room: int, at: datetime, span: Span) -> list[Lane]:
-    """One lane for each job, as many as there is room for: failed jobs first, then the latest."""
+    """Returns a lane for each job, up to MAX_IN_GROUP: failed jobs first, then the latest."""
     jobs = sorted(jobs, key=lambda job: _state(job) not in ("FAILED", "EXPIRED"))
     alone, others = (jobs, []) if len(jobs) <= room else (jobs[: room - 1], jobs[room - 1 :])
     lanes = [
@@ -114,7 +114,7 @@ def _bars(job: Job, at: datetime, span: Span) -> list[Bar]:
 
 
 def _bar(state: str, begin: datetime, end: datetime, span: Span, title: str) -> Bar | None:
-    """The bar of a job; None if it is outside of the window."""
+    """Returns the bar of a job; None if it is outside of the window."""
     if end < span.begin or begin > span.end:
         return None
     left = max(0.0, 100 * span.place(begin))

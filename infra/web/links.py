@@ -59,7 +59,7 @@ ORDERS: Final = {
 """The order of the list after a click on a column's heading."""
 MAX_SKIP: Final = 10_000_000
 MAX_KEPT_CHARACTERS: Final = 256
-"""Of a value that is remembered quoted: what users send may be long."""
+"""The longest value whose quoted form is cached, because values from users may be long."""
 _CLOCK_TIME: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 STATES: Final = tuple(state.name for state in sorted(JobState))
 DEFAULT_STATES: Final = tuple(state.name for state in sorted(LIVE))
@@ -115,14 +115,14 @@ class FleetLink(NamedTuple):
         )
 
     def pinned(self, ledger: str, moment: Moment) -> Self:
-        """The same link, pinned to this ledger and moment."""
+        """Returns the same link, pinned to this ledger and moment."""
         at = str(moment)
         if moment.clock is Clock.RECORDED and not self.at.startswith("@"):
             at = str(time_text(moment.time))  # No event will ever be recorded by then.
         return self._replace(ledger=ledger, at=at, clock=moment.clock)
 
     def query(self, **changed: Any) -> str:
-        """The address's query with changes; any change other than of the page goes back to the first page."""
+        """Returns the address's query with changes; a change of anything but the page goes back to the first page."""
         paged = changed.keys() & {"page", "skip"}
         link = self._replace(page="", skip=0) if changed and not paged else self
         link = link._replace(**changed)
@@ -155,7 +155,7 @@ class JobLink(NamedTuple):
     """A moment for parse_as_of; "" is the latest."""
     clock: Clock = Clock.OCCURRED
     until: int | None = None
-    """The position up to which the history is shown; None: all there is."""
+    """The position up to which the history is shown; None shows all of it."""
 
     @classmethod
     def parse(cls, fields: Mapping[str, str]) -> Self:
@@ -167,12 +167,12 @@ class JobLink(NamedTuple):
         clock = parse_clock(fields.get("clock") or None) or Clock.OCCURRED
         _, _, known = at.partition("@")
         if not until and clock is Clock.OCCURRED and known.isdigit():
-            until = known  # As the fleet's links say it: as far as was known there.
+            until = known  # The fleet's links have the position in the moment.
         return cls(fields.get("ledger", ""), at, clock, int(until) if until else None)
 
 
 def most_recent(text: str, now: datetime) -> str:
-    """`03:12` as the most recent moment with that time of day (UTC); any other text unchanged."""
+    """Returns `03:12` as the most recent moment with that time of day (UTC), and other texts unchanged."""
     if not _CLOCK_TIME.fullmatch(text):
         return text
     try:
@@ -184,18 +184,18 @@ def most_recent(text: str, now: datetime) -> str:
 
 
 def job_address(name: str, **query: str) -> str:
-    """The address of a job's page."""
+    """Returns the address of a job's page."""
     return f"/jobs/{quote(name)}{query_of(query)}"
 
 
 def query_of(fields: Mapping[str, str]) -> str:
-    """The query of an address, without empty values."""
+    """Returns the query of an address, without empty values."""
     query = "&".join([f"{key}={_quoted(value)}" for key, value in fields.items() if value])
     return f"?{query}" if query else ""
 
 
 def _quoted(value: str) -> str:
-    """The value, quoted; a page has many addresses with the same short values."""
+    """Returns the value, quoted. Short values are cached, because a page has many addresses with the same ones."""
     return _quoted_short(value) if len(value) <= MAX_KEPT_CHARACTERS else quote_plus(value)
 
 
@@ -210,7 +210,7 @@ def check_ledger(name: str, ours: str) -> None:
 
 
 def parse_instant(field: str, text: str) -> datetime:
-    """An RFC 3339 time; raises InvalidFieldError."""
+    """Parses an RFC 3339 time; raises InvalidFieldError."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -229,7 +229,7 @@ def _time(field: str, text: str) -> str:
 def _some(
     field: str, text: str | None, known: tuple[str, ...], usual: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The named values, in their default order; `none` is none."""
+    """Returns the named values, in their default order; `none` names none."""
     if not text:
         return usual
     named = [] if text == "none" else text.split(",")
@@ -240,7 +240,7 @@ def _some(
 
 
 def _columns(text: str | None) -> tuple[str, ...]:
-    """The named columns; after them those of labels, in the order in which they are named."""
+    """Returns the named columns, and after them those of labels, in the given order."""
     named = (text or "").split(",")
     labels = [name for name in named if name.startswith(LABEL) and len(name) > len(LABEL)]
     others = ",".join(name for name in named if name not in labels)

@@ -1,4 +1,4 @@
-"""Links from a job's page to other systems, as the operator's templates name them.
+"""Links from a job's page to other systems, made from the operator's templates.
 
 `JOBLEDGER_LINK_TEMPLATES` holds NAME=ADDRESS pairs separated by spaces, such as
 `Logs=https://logs.example/search?q={id}&from={start}`. In an address `{name}`, `{project}`, `{id}`,
@@ -24,7 +24,7 @@ class LogLink(NamedTuple):
 
 
 def log_links(name: str, start: datetime | None, end: datetime | None) -> list[LogLink]:
-    """The job's links; templates that are no NAME=ADDRESS pair of http or https are left out."""
+    """Returns the job's links; templates that are not NAME=ADDRESS, with http or https, are left out."""
     values = {
         "{name}": name,
         "{project}": project_of(name) or "",

@@ -20,19 +20,19 @@ NAMES: Final = (*COLUMNS, *LISTS, "ever(", "NOT ")
 
 
 class Offer(NamedTuple):
-    """A text, and which characters of the filter it replaces (from, up to)."""
+    """A text, and the range of characters in the filter that it replaces (from, up to)."""
 
     text: str
     begin: int
     end: int
 
     def json(self) -> dict[str, str | int]:
-        """The offer as JSON for the page."""
+        """Returns the offer as JSON for the page."""
         return {"text": self.text, "from": self.begin, "to": self.end}
 
 
 def offers(reader: Reader, text: str, caret: int, project: str | None) -> list[Offer]:
-    """At most 12 completions, those that begin with the word at the caret; `project`: only its labels, None all."""
+    """Returns at most 12 completions that begin with the word at the caret; labels are those of `project`, or all for None."""
     if len(text) > MAX_LENGTH:
         raise InvalidFieldError("filter", f"has more than {MAX_LENGTH} characters, the limit")
     place = completion_at(text, min(max(caret, 0), len(text)))
@@ -71,7 +71,7 @@ def _values(field: str, known: partial[dict[str, list[str]]]) -> Iterator[str]:
 
 
 def _labels(reader: Reader, project: str | None) -> dict[str, list[str]]:
-    """The labels of the newest jobs, with their values; under "" the kinds of these."""
+    """Returns the labels of the newest jobs with their values; the key "" has the kinds of these jobs."""
     with translated(), reader.connection() as connection:
         rows = connection.execute(READ_LABELS, {"project": project}).fetchall()
     return {key: sorted(values) for key, values in rows}

@@ -1,4 +1,4 @@
-"""HTML of the pages, from Jinja templates that escape all values."""
+"""Renders the pages as HTML, from Jinja templates that escape all values."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,37 +19,36 @@ _IN_SCRIPT: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u002
 
 
 def render(template: str, **data: Any) -> str:
-    """The template's HTML with this data."""
+    """Renders the template with this data."""
     return _environment().get_template(template).render(data)
 
 
 def time_shown(time: datetime | None) -> str:
-    """`2011-05-01 23:10:00.5`: in UTC, without trailing zeros; "" for None."""
+    """Returns a time as `2011-05-01 23:10:00.5`: in UTC, without trailing zeros; "" for None."""
     if time is None:
         return ""
-    whole, _, fraction = time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f").partition(".")
-    fraction = fraction.rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
+    shown = time.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+    return shown.rstrip("0") if time.microsecond else shown
 
 
 def second_shown(time: datetime | None) -> str:
-    """`2011-05-01 23:10:00`: a time to the second."""
+    """Returns a time to the second, as `2011-05-01 23:10:00`."""
     return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def number_shown(number: int) -> str:
-    """`66,989`."""
+    """Returns a number as `66,989`."""
     return f"{number:,}"
 
 
 def json_text(value: Mapping[str, Any] | list[Any]) -> Markup:
-    """JSON for a <script type="application/json">, whatever texts it has."""
+    """Returns JSON that is safe in a <script type="application/json">."""
     # Characters that could end the element or begin a comment are escaped.
     return Markup(orjson.dumps(value).decode().translate(_IN_SCRIPT))  # noqa: S704
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """CSV (RFC 4180); times are RFC 3339, and no cell is a formula for a spreadsheet."""
+    """Returns CSV (RFC 4180); times are RFC 3339, and no cell is a formula for a spreadsheet."""
     out = io.StringIO()
     write_csv(out, columns, ([_cell(value) for value in row] for row in rows))
     return out.getvalue()

@@ -41,7 +41,7 @@ class ReportLink(NamedTuple):
 
     ledger: str = ""
     at: str = ""
-    """`TIME@POSITION`: the time of "now", and the last event that counts; "" is the present."""
+    """`TIME@POSITION`: the time of "now", and the last event that counts; "" is the latest."""
     report: str = "throughput"
     begin: str = ""
     end: str = ""
@@ -52,7 +52,7 @@ class ReportLink(NamedTuple):
     """The evaluation job of the report evaluations."""
     run: str = ""
     scale: str = ""
-    """`log`: each step up the chart is ten times as much."""
+    """`log` for a logarithmic chart."""
 
     @classmethod
     def parse(cls, fields: Mapping[str, str]) -> Self:
@@ -72,13 +72,15 @@ class ReportLink(NamedTuple):
         return link._replace(report=wanted)
 
     def query(self, **changed: str) -> str:
-        """The address's query, with some of it changed."""
+        """Returns the address's query with changes."""
         fields = self._replace(**changed)._asdict()
         return query_of({"from": fields.pop("begin"), "to": fields.pop("end")} | fields)
 
     def question(self, project: str | None) -> Question:
-        """The question about the jobs of one project; None: of all. Raises InvalidFieldError."""
-        parse_filter(self.filter)  # By itself: it must not end what limits it.
+        """Returns the question about the jobs of one project (None: all); raises InvalidFieldError."""
+        parse_filter(
+            self.filter
+        )  # Parsed separately, so that it cannot close the parentheses that limit it.
         asked = f"({self.filter})" if self.filter.strip() else ""
         limit = "" if project is None else f"project = {quoted(project)}"
         whole = " AND ".join(term for term in (limit, asked) if term)
@@ -87,7 +89,7 @@ class ReportLink(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A place in the chart that leads to jobs: percent from the left, and how wide."""
+    """A place in the chart that links to jobs: its left edge and its width, in percent."""
 
     left: float
     width: float
@@ -96,7 +98,7 @@ class Hit(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A bar of a report that has no time: its parts by state, in percent of the longest."""
+    """A bar of a report without time: its parts by state, in percent of the longest bar."""
 
     label: str
     parts: list[tuple[str, float, float]]
@@ -105,7 +107,7 @@ class Bar(NamedTuple):
 
 
 class ReportPage(NamedTuple):
-    """One report, drawn and written."""
+    """One report as a chart and a table."""
 
     link: ReportLink
     """The link, pinned to the moment of the report."""
@@ -115,15 +117,15 @@ class ReportPage(NamedTuple):
     bars: list[Bar]
     unit: str
     rows: list[tuple[str, list[Any]]]
-    """Each row with the address of its jobs."""
+    """The rows, each with the address of its jobs."""
     summary: str
-    """The report in a sentence, where it counts jobs that ended; otherwise ""."""
+    """The report in one sentence, if it counts ended jobs; otherwise ""."""
     data: dict[str, Any]
-    """The chart as a script takes it: times in seconds since 1970, a line's values at them, and hits."""
+    """The chart's data for the script: times in seconds since 1970, each line's values, and hits."""
 
 
 def read_report(reader: Reader, link: ReportLink, project: str | None) -> ReportPage:
-    """Reads the report on the jobs of one project; None: of all. Raises InvalidFieldError for a question that is not accepted, or a moment in the future."""
+    """Reads the report on the jobs of one project (None: all); raises InvalidFieldError for an invalid question, or a moment in the future."""
     found = _report(reader, link, link.question(project))
     pinned = link._replace(ledger=reader.name, at=str(found.moment))
     rows = [(_jobs(pinned, found, row), list(row)) for row in found.rows]
@@ -172,7 +174,7 @@ def _worded(name: str) -> str:
 
 
 def _report(reader: Reader, link: ReportLink, asked: Question) -> Analysis:
-    """The report as of the link's moment, from the events up to its position."""
+    """Reads the report as of the link's moment, from the events up to its position."""
     parsed = asked.parsed()
     moment = read_moment(reader, link)
     if moment.position == reader.follow(reader.size()):
@@ -189,7 +191,7 @@ def _live(reader: Reader, asked: Question, parsed: Asked, moment: Moment) -> Ana
 
 
 def read_moment(reader: Reader, link: ReportLink) -> Moment:
-    """The moment of the link: its time and position; raises InvalidFieldError."""
+    """Returns the moment of the link: its time and position; raises InvalidFieldError."""
     if not link.at:
         return reader.moment("now", Clock.OCCURRED)
     meant = parse_as_of(link.at, None, reader.moment(None).time)
@@ -202,14 +204,14 @@ def read_moment(reader: Reader, link: ReportLink) -> Moment:
 def _unit(
     found: Analysis, shown: Mapping[str, Iterable[tuple[datetime, float]]]
 ) -> tuple[int, str]:
-    """The divisor of durations, and the unit of the chart's numbers."""
+    """Returns the divisor of durations, and the unit of the chart's numbers."""
     if not found.name.endswith("-time"):
         return 1, f"jobs {found.state}" if found.state else UNITS[found.name]
     return time_unit(shown)
 
 
 def _hits(found: Analysis, span: Span, rows: list[tuple[str, list[Any]]]) -> Iterable[Hit]:
-    """One hit for each time of the report's rows."""
+    """Returns one hit for each time of the report's rows."""
     bucket = found.window.bucket or timedelta()
     totals: dict[datetime, tuple[str, list[str]]] = {}
     for address, row in rows:
@@ -251,7 +253,7 @@ def _bar(label: str, parts: list[tuple[str, int, str]], longest: int) -> Bar:
 
 
 def _jobs(link: ReportLink, found: Analysis, row: tuple[Any, ...]) -> str:
-    """The address of the fleet page with the jobs that a row counts, as closely as a filter can select them."""
+    """Returns the address of the fleet page with the jobs that a row counts, as closely as a filter can select them."""
     values = dict(zip(found.columns, row, strict=True))
     terms = [link.filter and f"({link.filter})", *_group(found, values)]
     at = link.at
@@ -289,7 +291,7 @@ def _within(field: str, time: datetime, found: Analysis) -> list[str]:
 
 
 def _of_message(message: str) -> list[str]:
-    """The filter for jobs with that error message; for a long one, by its beginning and its digest."""
+    """Returns the filter for jobs with that error message; a long message is matched by its beginning and digest."""
     if not message:
         return ['(error_message = "" OR NOT error_message = *)']
     if len(message) <= MAX_MESSAGE:

@@ -13,30 +13,30 @@ FIELDS: Final = ("name", "error_message", "spec.displayName")
 
 
 def is_plain(text: str) -> bool:
-    """Whether the text is words to look for: it has no operator of filters."""
+    """Whether the text is plain words: it has no operator of filters."""
     return _OPERATORS.search(text) is None
 
 
 def filter_of(text: str) -> str:
-    """The filter for the text; for plain words, each must be in a name or a message."""
+    """Returns the filter for the text; each plain word must be in a name or a message."""
     if not is_plain(text) or "\0" in text:
         return text
     return " AND ".join(_looked_for(word) for word in text.split())
 
 
 def terms(text: str) -> list[str]:
-    """The words, or the parts of a filter that are joined by AND."""
+    """Returns the words, or the parts of a filter that are joined by AND."""
     return text.split() if is_plain(text) else [*filter(None, map(str.strip, _parts(text)))]
 
 
 def without(text: str, term: int) -> str:
-    """The text without one of its terms, by its place among them."""
+    """Returns the text without one of its terms, given by its index."""
     kept = [each for n, each in enumerate(terms(text)) if n != term]
     return (" " if is_plain(text) else " AND ").join(kept)
 
 
 def labels_in(text: str) -> list[str]:
-    """The keys of the labels that a valid filter names."""
+    """Returns the keys of the labels that a valid filter names."""
     found = (part.field for part in parts_of(parse_filter(filter_of(text))) if isinstance(part, Restriction))  # fmt: skip
     return [*dict.fromkeys(field[1] for field in found if field[0] == "labels" and len(field) == 2)]
 
@@ -47,7 +47,7 @@ def _looked_for(word: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """The text between the ANDs that are outside of strings and parentheses."""
+    """Returns the texts between the ANDs outside of strings and parentheses."""
     depth, begin, parts = 0, 0, list[str]()
     for token in _TOKEN.finditer(text):
         depth += {"(": 1, ")": -1}.get(token[0], 0)

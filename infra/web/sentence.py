@@ -15,11 +15,11 @@ from jobledger.infra.read.reader import Reader
 COUNT_FAILED: Final = sql.load(__package__, "count_failed")
 DAY: Final = timedelta(hours=24)
 LATE_AFTER: Final = timedelta(minutes=15)
-"""A job that has waited for longer than that to run is late."""
+"""A job that has waited longer than this to run is late."""
 WAITING: Final = "(state = QUEUED OR state = PENDING)"
 FAILED: Final = "(state = FAILED OR state = EXPIRED)"
 MAX_QUICK_JOBS: Final = 50_000
-"""Jobs up to which the oldest waiting ones are read before the page is sent."""
+"""The number of jobs up to which the oldest waiting ones are read before the page is sent."""
 Scope = Callable[[str], Filter]
 """Limits a filter to what the caller may see."""
 
@@ -37,12 +37,12 @@ class Fact(NamedTuple):
 def facts(
     reader: Reader, moment: Moment, scope: Scope, counts: Mapping[str, int], *, whole: bool
 ) -> list[Fact]:
-    """The facts as of a moment; `counts` are the jobs by state, and `whole` says that the caller may see all jobs."""
+    """Reads the facts as of a moment; `counts` are the jobs by state, and `whole` says that the caller may see all jobs."""
     return [*_facts(reader, moment, scope, counts, whole)]
 
 
 def quick_facts(counts: Mapping[str, int]) -> list[Fact]:
-    """The facts that follow from the counts alone; a page of many jobs loads the others afterwards."""
+    """Returns the facts that follow from the counts alone; a page of many jobs loads the others afterwards."""
     waiting = counts.get("QUEUED", 0) + counts.get("PENDING", 0)
     return [
         Fact(counts.get("RUNNING", 0), "running", "RUNNING", "state = RUNNING"),
@@ -75,14 +75,14 @@ def _facts(
 
 
 def _oldest(reader: Reader, moment: Moment, scope: Scope) -> list[datetime]:
-    """When waiting jobs began to wait, oldest first."""
+    """Reads when waiting jobs began to wait, oldest first."""
     page = reader.page(scope(WAITING), page_size=100, order_by="update_time", as_of=moment)
     return [job.update_time for job in page.jobs if job.update_time is not None]
 
 
 @reading_again
 def _failed(reader: Reader, moment: Moment, recent: Filter, whole: bool) -> int:
-    """Counts the failed jobs from the state changes of the last day, if these are known for this very moment."""
+    """Counts the failed jobs from the state changes of the last day, if these are known as of exactly this moment."""
     if whole and moment.clock is Clock.OCCURRED:
         parameters = moment._asdict() | {"begin": moment.time - DAY}
         with translated(), reader.pool.connection() as connection, connection.transaction():

@@ -1,4 +1,4 @@
-"""Time along a job's bands: linear, but intervals in which nothing ran are shortened.
+"""The time scale of a job's bands: linear, except that intervals in which nothing ran are shortened.
 
 Places are percent of the bands' width.
 """
@@ -18,9 +18,9 @@ MAX_IDLE_SHARE: Final = 0.12
 TAIL_SHARE: Final = 0.02
 """The share of the band for the time after the last event."""
 MIN_TICK_GAP_PERCENT: Final = 11.0
-"""Percent between two ticks, at least."""
+"""The least distance between two ticks, in percent."""
 MIN_DATED_GAP_PERCENT: Final = 20.0
-"""Percent after a tick with a date, which is wider, at least."""
+"""The least distance after a tick with a date, which is wider, in percent."""
 
 
 class Break(NamedTuple):
@@ -31,7 +31,7 @@ class Break(NamedTuple):
 
 
 class Scale:
-    """Time along a band: linear, but intervals in which nothing ran are shortened."""
+    """The time scale of a band: linear, except that intervals in which nothing ran are shortened."""
 
     def __init__(self, entries: Sequence[tuple[datetime, bool]]) -> None:
         """`entries`: times in order, and whether the job ran after each."""
@@ -50,7 +50,7 @@ class Scale:
         self._known = dict(zip(self.times, self.places, strict=True))
 
     def place(self, time: datetime) -> float:
-        """The place of a time, in percent."""
+        """Returns the place of a time, in percent."""
         if (known := self._known.get(time)) is not None:
             return known
         n = min(max(bisect_right(self.times, time) - 1, 0), len(self.times) - 2)
@@ -61,7 +61,7 @@ class Scale:
         return self.places[n] + min(1.0, max(0.0, share)) * (self.places[n + 1] - self.places[n])
 
     def breaks(self) -> Iterator[Break]:
-        """The intervals that are shortened."""
+        """Returns the intervals that are shortened."""
         for n, short in enumerate(self.shortened):
             if short:
                 middle = (self.places[n] + self.places[n + 1]) / 2
@@ -69,7 +69,7 @@ class Scale:
 
 
 def ticks(scale: Scale) -> list[Tick]:
-    """Times of events that are far enough from each other, the day with the first one of it."""
+    """Returns times of events that are far enough apart; the first one of a day shows the date."""
     found, day, last, gap = list[Tick](), "", 0.0, 0.0
     for time, place in zip(scale.times, scale.places, strict=True):
         if place - last >= gap:
@@ -82,7 +82,7 @@ def ticks(scale: Scale) -> list[Tick]:
 
 
 def breakpoints(scale: Scale) -> list[tuple[str, float]]:
-    """Breakpoints, without those between which the scale does not change."""
+    """Returns the breakpoints, without those at which the scale does not change."""
     kept: list[tuple[str, float]] = []
     pairs = list(zip(scale.times, scale.places, strict=True))
     for n, (time, place) in enumerate(pairs):

@@ -18,7 +18,7 @@ SHARE_AFTER: Final = 0.25
 
 
 def read_extent(reader: Reader, moment: Moment, project: str | None) -> Extent:
-    """From the first to the last event that is known at the moment; from EARLIEST if there is none."""
+    """Reads the times of the first and the last event known at the moment; from EARLIEST if there are none."""
     last = moment if moment.clock is Clock.OCCURRED else reader.moment(None)
     return extent(reader, last, project) or Extent(EARLIEST, EARLIEST)
 
@@ -26,7 +26,7 @@ def read_extent(reader: Reader, moment: Moment, project: str | None) -> Extent:
 def find_window(
     reader: Reader, link: FleetLink, moment: Moment, project: str | None
 ) -> tuple[Span, Extent]:
-    """The window of the link, and the times of the first and the last event."""
+    """Returns the window of the link, and the times of the first and the last event."""
     whole = read_extent(reader, moment, project)
     return window_of(link, whole, moment, reader.moment(None).time), whole
 

@@ -1,4 +1,4 @@
-"""Labelling over HTTP and on the command line: read, answered, exported, imported, refused."""
+"""Labeling over HTTP and on the command line: read, answered, exported, imported, refused."""
 
 from __future__ import annotations
 

@@ -288,6 +288,24 @@ def test_the_focus_stays_at_its_job(dsn: str, visitor: Visitor) -> None:
         expect(page.locator("[title$='/first']")).to_be_focused()
 
 
+def test_the_crosshair_stays_under_the_mouse_when_a_live_chart_is_drawn_again(
+    dsn: str, visitor: Visitor
+) -> None:
+    page = visitor.page
+    with new_server(dsn) as server:
+        server.ledger.append_many(simulate(20, 7, "p", NOW))
+        server.ledger.follow(server.ledger.size())
+        page.goto(server.url)
+        page.locator("#plot .u-over").hover()
+        expect(page.locator("#crosshair")).to_be_visible()
+        with page.expect_response("**/fleet/chart**") as redrawn:
+            server.ledger.create("projects/p/jobs/other")
+        redrawn.value.finished()
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        expect(page.locator("#crosshair")).to_be_visible()
+        assert visitor.errors == []
+
+
 def test_a_refreshed_part_keeps_what_the_user_opened_and_chose(dsn: str, visitor: Visitor) -> None:
     page = visitor.page
     with new_server(dsn) as server:

@@ -281,7 +281,7 @@ def test_questions_that_nobody_answered_are_a_click_away(dsn: str, visitor: Visi
     with new_server(dsn) as server:
         name = ask_people(server.ledger, ["one", "two", "three"])
         page.goto(server.url)
-        page.get_by_role("link", name="Labelling").click()
+        page.get_by_role("link", name="Labeling").click()
         asked = page.get_by_role("region", name="Questions to answer")
         expect(asked).to_contain_text("0 of 3 answers given")
         visitor.is_content()

@@ -1,4 +1,4 @@
-"""Commands that delete data and record that they did: erase, prune."""
+"""Commands that delete data and record the deletion: erase, prune."""
 
 import getpass
 import sys
@@ -92,7 +92,7 @@ def prune(
 
 
 def _export(to: Path | None, exported: Path | None) -> Export:
-    """The export that keeps what is pruned; raises InvalidFieldError unless one file is given."""
+    """Returns the export with the pruned jobs; raises InvalidFieldError unless exactly one file is given."""
     file = to or exported
     if file is None or (to and exported):
         raise InvalidFieldError("to", "is missing; give --to FILE, or --exported FILE")

@@ -23,9 +23,9 @@ from jobledger.infra.transfer.partitions import Partition
 from jobledger.infra.transfer.selection import Selection
 
 MAX_RECEIPTS: Final = 1_000
-"""In a page: some 2 kB each."""
+"""The most receipts in a page, as each takes about 2 kB."""
 SIGNED: Final = (Format.JSONL, Format.PARQUET)
-"""Formats that hold a checkpoint of the log, where one can be signed here."""
+"""Formats that include a checkpoint of the log, if this machine can sign one."""
 
 
 Name = Annotated[
@@ -122,7 +122,7 @@ def _checkpoint(ledger: Ledger, moment: Moment) -> str:
 
 
 def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str], list[str]]:
-    """Receipts of the job's last events, at most MAX_RECEIPTS; none if no checkpoint can be signed here."""
+    """Returns receipts of the job's last events, at most MAX_RECEIPTS; none if this machine cannot sign a checkpoint."""
     known = [event.version for event in ledger.history(job) if event.position <= moment.position]
     try:
         receipts = {version: str(ledger.receipt(job, version)) for version in known[-MAX_RECEIPTS:]}
@@ -134,7 +134,7 @@ def _receipts(ledger: Ledger, job: str, moment: Moment) -> tuple[dict[int, str],
 
 
 def _pinned(ledger: Ledger, as_of: str | None, clock: Clock | None, job: str) -> Moment:
-    """The moment; the present is pinned, so that no event is recorded by that time later."""
+    """Returns the moment; now is pinned, so that no later event is recorded with that time."""
     if as_of:
         return ledger.moment(as_of, clock, job)
     return ledger.moment("now", clock or Clock.RECORDED)

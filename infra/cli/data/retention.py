@@ -130,7 +130,7 @@ def release(
 
 
 def _keep_text(seconds: float) -> str:
-    """A time in days, or in the largest unit that it is a whole number of."""
+    """Returns a duration in the largest unit of which it is a whole number."""
     for unit in ("d", "h", "min"):
         if seconds % SECONDS[unit] == 0:
             return f"{seconds / SECONDS[unit]:g}{unit}"

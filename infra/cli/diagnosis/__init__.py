@@ -1,1 +1,1 @@
-"""Commands that show how this installation is: `doctor` and `settings`."""
+"""Commands that check and show this installation: `doctor` and `settings`."""

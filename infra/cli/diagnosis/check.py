@@ -10,7 +10,7 @@ class Status(StrEnum):
     OK = "ok"
     PROBLEM = "problem"
     SKIPPED = "skipped"
-    """It needs something that another check found wrong."""
+    """The check depends on something that another check found wrong."""
 
 
 class Check(NamedTuple):

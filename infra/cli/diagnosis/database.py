@@ -14,19 +14,19 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 CONNECT_TIMEOUT_SECONDS: Final = 5
 OLDEST_SERVER: Final = 15
 MAX_SKEW_SECONDS: Final = 2.0
-"""Job times that were taken here and there differ by as much."""
+"""A larger difference of clocks is a problem, because it distorts times of jobs."""
 MAX_NAMED_RIGHTS: Final = 5
 
 
 def connect_soon(info: str) -> Connection:
-    """A connection, given up after CONNECT_TIMEOUT_SECONDS; raises LedgerUnavailableError."""
+    """Connects within CONNECT_TIMEOUT_SECONDS; raises LedgerUnavailableError."""
     given = conninfo_to_dict(info)
     limit = {"connect_timeout": given.get("connect_timeout") or str(CONNECT_TIMEOUT_SECONDS)}
     return connect(make_conninfo(info, **limit))
 
 
 def check_server(connection: Connection) -> Check:
-    """Whether the server's version is supported."""
+    """Checks that the server's version is supported."""
     about = connection.info
     version = about.server_version // 10_000
     place = f"PostgreSQL {about.parameter_status('server_version')} at {about.host}"
@@ -37,7 +37,7 @@ def check_server(connection: Connection) -> Check:
 
 
 def unreachable(error: LedgerError) -> Check:
-    """The server could not be connected to."""
+    """Returns the problem of an unreachable server."""
     return problem(
         "server",
         str(error),
@@ -46,7 +46,7 @@ def unreachable(error: LedgerError) -> Check:
 
 
 def check_schema(connection: Connection, ledger: str) -> Check:
-    """Whether the ledger is there, and of the version that this program needs."""
+    """Checks that the ledger exists and has the version that this program needs."""
     try:
         migrate.check(connection, ledger)
     except SchemaError as error:
@@ -55,7 +55,7 @@ def check_schema(connection: Connection, ledger: str) -> Check:
 
 
 def check_grants(connection: Connection, ledger: str) -> Check:
-    """Whether the role may read the ledger and append to it."""
+    """Checks that the role may read the ledger and append to it."""
     rows = missing_rights(connection, ledger)
     role = connection.info.user
     missing = [f"{right} on {name}" for name, right in rows if name not in migrate.SIGNING]
@@ -75,7 +75,7 @@ def check_grants(connection: Connection, ledger: str) -> Check:
 
 
 def check_clock(connection: Connection) -> Check:
-    """How far the server's clock is from this machine's."""
+    """Checks how far the server's clock is from this machine's."""
     skew, uncertainty = min((_skew(connection) for _ in range(3)), key=lambda measured: measured[1])
     side = "ahead of" if skew > 0 else "behind"
     detail = (
@@ -87,7 +87,7 @@ def check_clock(connection: Connection) -> Check:
 
 
 def _skew(connection: Connection) -> tuple[float, float]:
-    """Seconds that the server's clock is ahead, and by how much that may be wrong."""
+    """Returns how many seconds the server's clock is ahead, and the error of that measurement."""
     sent = time.time()
     row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
     received = time.time()

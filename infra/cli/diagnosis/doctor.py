@@ -1,4 +1,4 @@
-"""The command `doctor`: each check, and what to do about what is wrong."""
+"""The command `doctor`: runs each check, and prints remedies for problems."""
 
 import shutil
 import sys
@@ -53,7 +53,7 @@ def doctor(context: typer.Context, format_: FormOption = Form.TABLE, json: Json 
 
 
 def examine(aim: Target) -> Iterator[Check]:
-    """All checks, in the order in which one needs another."""
+    """Runs all checks, in the order of their dependencies."""
     settings = read_settings()
     yield from check_settings(settings, aim.ledger, aim.project)
     yield from _examine_database(aim, settings)
@@ -93,7 +93,7 @@ def _examine_ledger(connection: Connection, ledger: str, settings: Settings) -> 
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    """The check; a problem where it fails for another reason than what it looks for."""
+    """Runs a check; an unexpected error becomes a problem."""
     try:
         return check()
     except psycopg.errors.InsufficientPrivilege as error:
@@ -107,7 +107,7 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _print(check: Check) -> None:
-    """One line into a pipe; on a terminal as many as it takes, indented."""
+    """Prints one line into a pipe, or indented lines on a terminal."""
     head = f"{check.status:<8} {check.name:<{NAME_WIDTH}} "
     lines = [head + check.detail]
     if check.remedy is not None:

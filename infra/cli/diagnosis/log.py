@@ -1,4 +1,4 @@
-"""Checks of the log: its keys, and how far its last checkpoint reaches."""
+"""Checks of the log: its keys and its last checkpoint."""
 
 import time
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ GO_ON: Final = (
 
 
 def check_keys(connection: Connection, settings: Settings) -> Check:
-    """Whether a key of the log is here and can be used, or another machine signs."""
+    """Checks that a key of the log is on this machine and valid, or that another machine signs."""
     origin = Tree().log_state(connection).origin
     file = key_file(settings, origin)
     try:
@@ -40,7 +40,7 @@ def check_keys(connection: Connection, settings: Settings) -> Check:
 
 
 def check_checkpoint(connection: Connection, settings: Settings) -> Check:
-    """Whether the log extends the last checkpoint, and all events older than a minute are signed."""
+    """Checks that the log extends the last checkpoint, and that all events older than a minute are signed."""
     tree = Tree()
     log, note = tree.log_state(connection), read_kept(connection)
     try:
@@ -69,7 +69,7 @@ def _check_reach(connection: Connection, log: LogState, size: int) -> Check:
 def check_last_signed(
     connection: Connection, tree: Tree, log: LogState, settings: Settings
 ) -> None:
-    """Raises ForkedError if the log is not the one that was signed here."""
+    """Raises ForkedError if the log does not extend the one that was signed here."""
     file = last_signed_file(settings, log.origin)
     if file.exists():
         before = Checkpoint.parse(Note.parse(read_text(file, "checkpoint")).text)

@@ -21,7 +21,7 @@ SETTINGS_FRAME: Final = 4
 
 
 def check_spool() -> Check:
-    """Whether runs wait to be recorded; those that go on, and are recorded meanwhile, do not."""
+    """Checks whether finished runs wait in the spool; running ones are recorded while they run."""
     folder = spool_folder()
     try:
         waiting = sum(1 for file in folder.rglob("*") if _is_run(file)) if folder.is_dir() else 0
@@ -38,23 +38,23 @@ def check_spool() -> Check:
 
 
 def _can_write(folder: Path) -> bool:
-    """Whether files can be made in a folder, or the folder itself if it does not exist."""
+    """Whether files can be created in a folder, or the folder itself if it does not exist."""
     return os.access(_nearest(folder), os.W_OK | os.X_OK)
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """Returns the folder, or its nearest existing parent."""
     return next(each for each in (folder, *folder.absolute().parents) if os.path.exists(each))  # noqa: PTH110 - Path.exists raises if a folder above cannot be entered
 
 
 def _is_run(file: Path) -> bool:
-    """Whether a file of the spool is of a run that no process writes or sends."""
+    """Whether no process writes or sends the run of a file in the spool."""
     is_record = not file.name.startswith(".") and file.suffix != ".lock"
     return is_record and file.is_file() and RunFile.is_left_behind(file)
 
 
 def check_disk(settings: Settings) -> Check:
-    """Whether the folder of keys and of the embedded server can be written to, and has room."""
+    """Checks that the folder of keys and of the embedded server is writable and has free space."""
     home = settings.home.expanduser()
     there = _nearest(home)
     try:
@@ -72,7 +72,7 @@ def check_disk(settings: Settings) -> Check:
 
 
 def check_port(port: int, command: str) -> Check:
-    """Whether a command's port is free, or a server like it listens there."""
+    """Checks that a command's port is free, or that such a server listens there."""
     name = f"port {port}"
     try:
         with socket.create_server(("127.0.0.1", port)):

@@ -1,4 +1,4 @@
-"""The command `settings`: every variable that the program reads, and what it is now."""
+"""The command `settings`: every variable that the program reads, and its current value."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ def settings(context: typer.Context, format_: FormOption = Form.TABLE, json: Jso
 
 
 def list_settings(aim: Target, read: Settings) -> list[Setting]:
-    """All settings, as a command with these options sees them."""
+    """Returns all settings as a command with these options reads them."""
     options = {
         "DSN": aim.dsn,
         "LEDGER": _other(aim.ledger, read.ledger),
@@ -60,7 +60,7 @@ def _default(read: Settings, name: str) -> str | None:
 
 
 def _other(option: str, setting: str) -> str | None:
-    """The value of an option that is not what the setting says."""
+    """Returns the value of an option that overrides the setting."""
     return None if option == setting else option
 
 

@@ -19,7 +19,7 @@ NAME: Final = "settings"
 
 
 def read_settings() -> Settings:
-    """The settings, as far as they can be read."""
+    """Returns the settings that can be read."""
     try:
         return Settings()
     except InvalidFieldError:
@@ -27,7 +27,7 @@ def read_settings() -> Settings:
 
 
 def check_settings(settings: Settings, ledger: str, project: str) -> Iterator[Check]:
-    """A problem for each variable that is unknown or cannot be read; else that all is well."""
+    """Returns a problem for each variable that is unknown or invalid, or else one successful check."""
     wrong = [*_unknown(), *_unreadable(settings, ledger, project)]
     yield from wrong
     if not wrong:

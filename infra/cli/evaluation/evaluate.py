@@ -1,4 +1,4 @@
-"""`jobledger scheduler`, which carries out evaluation jobs, and `evaluations`, which shows what they found."""
+"""`jobledger scheduler`, which runs evaluation jobs, and `evaluations`, which shows their results."""
 
 import logging
 import signal
@@ -66,7 +66,7 @@ def scheduler(
         work = Scheduler(ledger, settings.schedules, mailer, also=send, evaluates=evaluates)
         keep = partial(keep_applying, ledger, ledger.log, archive_folder(), stopping)
         with ThreadPoolExecutor(2, "jobledger-scheduler") as threads:
-            # Not in the main thread: there no signal would be noticed while it waits for a lock.
+            # Runs outside of the main thread, which would not handle signals while it waits for a lock.
             if once:
                 threads.submit(send).result()
                 threads.submit(work.do_due).result()
@@ -81,7 +81,7 @@ def scheduler(
 
 
 def stop_signal() -> Signal:
-    """Set when the process is asked to stop, which ends within seconds then."""
+    """Returns a signal that is set when the process is asked to stop; the process then ends within seconds."""
     stopping, ending = Signal(), Ending(GRACE_SECONDS)
 
     def stop(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""`jobledger label`: a job's labels, and labeling tasks of evaluation jobs with people's answers."""
+"""`jobledger label`: a job's labels, and the labeling tasks of evaluation jobs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ class LabelGroup(TyperGroup):
     """Takes `label NAME K=V...` as `label set NAME K=V...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As any group, if the first word is a subcommand or no word is a label."""
+        """Parses as any group if the first word is a subcommand, or no word is a label."""
         words = [word for word in args if not word.startswith("-")]
         is_set = words[:1] and words[0] not in self.commands and any("=" in w for w in words[1:])
         return super().parse_args(ctx, ["set", *args] if is_set else args)
@@ -45,7 +45,7 @@ label = typer.Typer(
 label.command("set")(labels)
 PAGE_QUESTIONS: Final = 500
 MAX_EXAMPLE_CHARACTERS: Final = 200
-"""Characters of an example in a table."""
+"""The most characters of an example in a table."""
 
 JobName = Annotated[
     str,
@@ -105,14 +105,12 @@ def answer(
     name: JobName,
     answers: Annotated[
         list[str],
-        typer.Argument(
-            metavar="SAMPLE=LABEL[,LABEL]…", help="Or SAMPLE=JSON, where boxes are asked for."
-        ),
+        typer.Argument(metavar="SAMPLE=LABEL[,LABEL]…", help="Answers; for boxes, SAMPLE=JSON."),
     ],
     annotator: Annotator,
     run: Run = None,
 ) -> None:
-    """Keeps one person's answers: all of them, or none."""
+    """Store one person's answers, atomically."""
     with target(context).open() as ledger:
         task = _task(ledger, target(context), name, run)
         fields = dict(_answer(task, text) for text in answers)
@@ -127,10 +125,10 @@ def export(
     name: JobName,
     run: Run = None,
     config_: Annotated[
-        bool, typer.Option("--config", help="The labelling configuration (XML) instead.")
+        bool, typer.Option("--config", help="Print the labeling configuration (XML) instead.")
     ] = False,
 ) -> None:
-    """Prints what wants an answer still as Label Studio's tasks, ready for its import."""
+    """Print the open questions as Label Studio's tasks, for its import."""
     with target(context).open() as ledger:
         task = _task(ledger, target(context), name, run)
         if config_:
@@ -146,7 +144,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="Label Studio's export, as JSON (not JSON-MIN).")],
     run: Run = None,
 ) -> None:
-    """Keeps the answers that Label Studio exported: all of them, or none; again adds nothing."""
+    """Store the answers that Label Studio exported, atomically; importing them again adds nothing."""
     given = _read(file)
     with target(context).open() as ledger:
         task = _task(ledger, target(context), name, run)
@@ -154,7 +152,7 @@ def import_(
 
 
 def _task(ledger: Ledger, aim: Target, name: str, run: int | None) -> Task:
-    """The task of a run, or the only one that is open."""
+    """Returns the task of a run, or the only open one."""
     job = aim.evaluation_job(name)
     if run is not None:
         return find_task(ledger.reader, job, run)

@@ -1,4 +1,4 @@
-"""How differences are printed: tables for people, JSON for machines."""
+"""Prints differences: tables for people, JSON for programs."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 MAX_NAMED_JOBS: Final = 5
-"""Jobs of each change of state in a table."""
+"""How many jobs of each change of state a table names."""
 
 
 class Compared(NamedTuple):
@@ -28,7 +28,7 @@ class Compared(NamedTuple):
 
 
 def print_diff(compared: Compared, *, json: bool) -> None:
-    """The fields that differ."""
+    """Prints the fields that differ."""
     before, after = compared.jobs
     changes = diff_jobs(before, after)
     if json:
@@ -64,7 +64,7 @@ def shown(value: Any) -> str:
 
 
 def print_fleet(fleet: FleetDiff, filter_: str, *, json: bool) -> None:
-    """The counts, and each change of state with the first of its jobs."""
+    """Prints the counts, and each change of state with the first of its jobs."""
     if json:
         print_json(fleet.json() | {"filter": filter_})
         return
@@ -102,7 +102,7 @@ def blame_table(fields: list[Blamed]) -> Table:
     first = min(blamed.event.version for blamed in fields)
     for field, value, event in fields:
         if value is None and event.version == first:
-            continue  # It was never set.
+            continue  # The field was never set.
         cells = [field, shown(value), f"v{event.version} {event.type}"]
         times = [_second(event.occurred_time), _second(event.recorded_time)]
         row = [*cells, *times, event.actor or "", event.request_id or ""]
@@ -121,7 +121,7 @@ def _second(time: datetime) -> str:
 def print_found(
     moments: Span, condition: str | None, found: Found | None, name: str, *, json: bool
 ) -> None:
-    """The event that made the condition true, of the job named or of the fleet; or that none did."""
+    """Prints the event that made the condition true, for the job or the fleet; or that none did."""
     if json:
         fields = {"name": name or None, "condition": condition}
         print_json(_between(moments) | fields | {"found": None if found is None else found.json()})

@@ -51,13 +51,14 @@ Other = Annotated[
 ]
 Attempts = Annotated[
     tuple[int, int] | None,
-    typer.Option(metavar="A B", help="Two attempts of the job, each as it ended."),
+    typer.Option(metavar="A B", help="Compare two attempts of the job, each at its end."),
 ]
 FleetFilter = Annotated[
-    str, typer.Option("--filter", help="Of all jobs, those that match at either moment.")
+    str, typer.Option("--filter", help="With all jobs: only jobs that match at either moment.")
 ]
 FleetLimit = Annotated[
-    int, typer.Option(min=0, help="Of all jobs, how many to name for each change, in JSON.")
+    int,
+    typer.Option(min=0, help="With all jobs and --json: how many jobs to name for each change."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The command that replays one job, step by step: in a terminal by keys, elsewhere all at once."""
+"""The command that replays one job: step by step with keys on a terminal, otherwise all at once."""
 
 import os
 import re
@@ -32,7 +32,7 @@ KEYS: Final[dict[str, Callable[[int, int], int]]] = {
 """The step that each key leads to, from a step and their number."""
 QUITS: Final = frozenset({"q", "\x1b", "\x03", "\x04"})
 ESCAPE: Final = 0.1
-"""Seconds to wait for what follows an escape, which alone is a key, too."""
+"""How long to wait for further characters after an escape, which alone is a key, too."""
 HELP: Final = "← p  previous   → n  next   Home g  first   End G  last   q  quit"
 
 
@@ -41,7 +41,7 @@ def replay(
     name: JobName,
     until: Annotated[
         str | None,
-        typer.Option(metavar="TIME|vN|@POSITION", help="Up to then; by default now."),
+        typer.Option(metavar="TIME|vN|@POSITION", help="Replay up to this moment; default: now."),
     ] = None,
     with_: Annotated[
         list[str] | None,

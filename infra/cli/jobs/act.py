@@ -1,4 +1,4 @@
-"""Commands that people give: cancel, pause, resume, retry, delete, labels, comment."""
+"""Commands on one job: cancel, pause, resume, retry, delete, labels, comment."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def comment(
 def _act(
     context: typer.Context, name: str, ask: Callable[[Ledger, str], Job], *, json: bool
 ) -> None:
-    """Asks it of the job, and prints how the job is afterwards."""
+    """Sends the command, and prints the job after it."""
     aim = target(context)
     job_name = aim.name(name)
     with aim.open() as ledger:

@@ -1,4 +1,4 @@
-"""Runs a command as a job. The command comes first: no trouble with the ledger keeps it from running."""
+"""Runs a command as a job. The command runs even if the ledger cannot be used."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OPENING_SECONDS: Final = 60.0
 
 
 class Outcome(NamedTuple):
-    """The command's exit code, and whether the ledger has all of it: created, started and ended."""
+    """The command's exit code, and whether the ledger has its creation, start and end."""
 
     code: int
     is_recorded: bool
@@ -59,16 +59,16 @@ class Command:
 
     @property
     def last_words(self) -> str:
-        """The last lines of its stderr."""
+        """The last lines of the command's stderr."""
         return self._stderr.last_lines
 
     @property
     def process_id(self) -> int | None:
-        """The number of its process; None unless it was started."""
+        """The id of the command's process; None if it was not started."""
         return None if self._process is None else self._process.pid
 
     def run(self, started: Callable[[], object]) -> int:
-        """Its exit code, or the signal that killed it, negative; `started` is called once it runs."""
+        """Runs the command; returns its exit code, or the negative number of the signal that killed it. `started` is called when it runs."""
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the user's own command
                 self.words, stderr=subprocess.PIPE, env=public_environment()
@@ -76,13 +76,13 @@ class Command:
         except (OSError, ValueError) as error:
             return self._not_run(error)
         assert self._process.stderr is not None
-        if self.signal is not None:  # It came before there was a process to pass it on to.
+        if self.signal is not None:  # The signal came before there was a process to pass it on to.
             self._process.send_signal(self.signal)
         reader = Thread(target=self._stderr.pass_on, args=(self._process.stderr,), daemon=True)
         reader.start()
         started()
         code = self._process.wait()
-        reader.join(timeout=1)  # What it started itself may hold stderr open longer.
+        reader.join(timeout=1)  # The command's own children may keep stderr open longer.
         return code
 
     def _not_run(self, error: OSError | ValueError) -> int:
@@ -93,7 +93,7 @@ class Command:
 
     @contextmanager
     def signals_passed_on(self) -> Iterator[None]:
-        """Within this block, these signals end the command and not this program; ignored ones stay ignored."""
+        """A block in which these signals end the command instead of this program; ignored ones stay ignored."""
         before: dict[signal.Signals, Any] = {}
         for number in map(signal.Signals.__getitem__, STOPPING):
             if (handler := signal.getsignal(number)) is not signal.SIG_IGN:
@@ -169,11 +169,11 @@ def warn(message: str) -> None:
 
 
 def _wait_until_made(reporter: Reporter, command: Command) -> None:
-    """Waits until the job is made for this run alone; raises why it cannot be."""
+    """Waits until the job was created for this run; raises the error if it cannot be."""
     reporter.start()
     reporter.wait(OPENING_SECONDS, lambda: command.signal is not None, begun=True)
     if not reporter.has_begun and reporter.file is not None:
-        reporter.file.remove()  # Nothing runs, so that there is nothing to record.
+        reporter.file.remove()  # The command does not run, so there is nothing to record.
     if reporter.failure is not None:
         raise reporter.failure
     if not reporter.has_begun and command.signal is None:
@@ -183,7 +183,7 @@ def _wait_until_made(reporter: Reporter, command: Command) -> None:
 def _carry_out(
     reporter: Reporter, command: Command, end_seconds: float, *, is_running: bool
 ) -> int:
-    """Runs the command and lets the reporter report it; its exit code, negative for a signal."""
+    """Runs the command while the reporter reports it; returns its exit code, negative for a signal."""
 
     def started() -> None:
         fields = {"host": os.uname().nodename, "pid": command.process_id}
@@ -191,7 +191,7 @@ def _carry_out(
         if not is_running:
             reporter.start()
 
-    # With --once a signal may come before the command was started: then it never is.
+    # With --once a signal may come before the command was started; it is then not started.
     is_stopped = is_running and command.signal is not None
     code = -(command.signal or 0) if is_stopped else command.run(started)
     ended = datetime.now(UTC)

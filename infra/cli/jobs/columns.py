@@ -11,9 +11,9 @@ from jobledger.infra.cli.times import shown_time, time_header
 from jobledger.infra.eventstore.json_view import time_text
 
 MAX_ERROR: Final = 60
-"""Characters shown of an error message's last line if the output has no width."""
+"""The most characters of an error message's last line, if the output has no width."""
 MIN_ERROR: Final = 20
-"""Characters of it that other columns make room for."""
+"""The characters of an error for which other columns are left out."""
 OPTIONAL: Final = ("attempt", "ended", "created")
 """Columns that are left out of a narrow table, in this order."""
 GAP: Final = 2
@@ -66,7 +66,7 @@ def job_cells(
 
 
 def columns_of(job: Job, project: str | None = None, *, wide: bool = False) -> Columns:
-    """The cells of a job."""
+    """Returns the cells of a job."""
     last_line = one_line((job.error_message or "").strip().rpartition("\n")[2])
     return Columns(
         name=job.name.removeprefix(f"projects/{project}/jobs/"),
@@ -79,14 +79,14 @@ def columns_of(job: Job, project: str | None = None, *, wide: bool = False) -> C
 
 
 def cut(text: str, width: int) -> str:
-    """The text, with an ellipsis for its end where it is longer."""
+    """Returns the text, cut with an ellipsis if it is too long."""
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
 def plain_table(
     jobs: Iterable[Job], project: str | None = None, width: int | None = None, *, wide: bool = False
 ) -> str:
-    """The jobs one a line under the columns' names."""
+    """Returns the jobs, one per line, below the columns' names."""
     return align(*job_cells(jobs, project, width, wide=wide))
 
 
@@ -106,5 +106,5 @@ def _fit(headers: Columns, rows: list[Columns], width: int) -> tuple[list[Column
 
 
 def _room(longest: dict[str, int], kept: Sequence[str], width: int) -> int:
-    """Characters that the other columns leave for the error."""
+    """Returns how many characters the other columns leave for the error."""
     return width - sum(longest[name] for name in kept if name != "error") - GAP * len(kept)

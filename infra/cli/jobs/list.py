@@ -121,7 +121,7 @@ def list_jobs(
 
 
 class _Wanted(NamedTuple):
-    """Which jobs are listed."""
+    """The query for the listed jobs."""
 
     filter: str
     order_by: str
@@ -131,7 +131,7 @@ class _Wanted(NamedTuple):
 
 
 def _print_list(reader: Reader, wanted: _Wanted, look: Look) -> None:
-    """Prints the list once; it replaces the one before in a terminal that watches it."""
+    """Prints the list once; with --watch it replaces the previous list on the terminal."""
     as_of, clock = wanted.as_of, wanted.clock
     moment = reader.moment(as_of, clock) if as_of or clock else None
     enough = _enough(look.form, wanted.limit)
@@ -156,7 +156,7 @@ def _print_jobs(jobs: Iterable[Job], look: Look, limit: int | None) -> None:
 
 
 def _enough(form: Form, limit: int | None) -> int | None:
-    """How many jobs to read: for a table one more than it shows, to know whether there are more."""
+    """Returns how many jobs to read: for a table one more than it shows, to detect further ones."""
     return limit if form is not Form.TABLE else (SHOWN if limit is None else limit) + 1
 
 

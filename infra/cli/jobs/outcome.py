@@ -24,7 +24,7 @@ def summary(reporter: Reporter, name: str) -> str:
 
 
 def failure_text(error: Exception) -> str:
-    """An error in one line."""
+    """Returns an error as one line."""
     psycopg = sys.modules.get("psycopg")
     if psycopg is not None and isinstance(error, psycopg.Error):
         return f"PostgreSQL: {error.diag.message_primary or ' '.join(str(error).split())}"

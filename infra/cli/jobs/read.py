@@ -144,7 +144,7 @@ def history(
 
 
 def _print_holds(reader: Reader, name: str) -> None:
-    """Names the legal holds and pins of a job on standard error; a server is asked for them."""
+    """Prints the legal holds and pins of a job on standard error, also with --server."""
     from jobledger.infra.retention.holds import holds
 
     through_server = getattr(type(reader), "holds", None)
@@ -153,7 +153,7 @@ def _print_holds(reader: Reader, name: str) -> None:
 
 
 def _history_in(file: Path, name: str | None) -> History:
-    """Reads an export; the reader of files is imported for this alone."""
+    """Reads an export; the module that reads files is imported only for this."""
     from jobledger.infra.transfer.read_export import open_history
 
     return open_history(file, name)

@@ -13,7 +13,7 @@ ANSWER_SECONDS: Final = 5.0
 
 
 class RemoteStore:
-    """Reads and writes what a run needs; a store with a reader and a writer, and leases."""
+    """A store for a run, with a reader, a writer and leases, that uses a server."""
 
     def __init__(self, server: str, token: str | None) -> None:
         """`server` is the address of `jobledger serve`, and `token` one for an operator."""
@@ -37,11 +37,11 @@ class RemoteStore:
         return self._client.get(name).model_copy(update={"run_ids": known})
 
     def command(self, name: str, command: Any, **about: Any) -> Any:
-        """As Ledger.command; the actor is the token's name."""
+        """Does the same as Ledger.command; the actor is the token's name."""
         return self._client.command(name, command, **_without_actor(about))
 
     def report(self, name: str, data: Any, **about: Any) -> Any:
-        """As Ledger.report; the actor is the token's name."""
+        """Does the same as Ledger.report; the actor is the token's name."""
         return self._client.report(name, data, **_without_actor(about))
 
     def keep_lease(self, name: str, run_id: str, seconds: float) -> None:
@@ -53,7 +53,7 @@ class RemoteStore:
         self.keep_lease(name, run_id, 0)
 
     def checkpoint(self) -> None:
-        """Nothing: the server signs."""
+        """Does nothing, because the server signs."""
 
     def close(self) -> None:
         """Closes the connections."""

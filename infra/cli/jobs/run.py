@@ -1,4 +1,4 @@
-"""`jobledger run`: a command that runs as a job. It imports little, so that the command starts soon."""
+"""`jobledger run`: runs a command as a job. The module imports little, so that the command starts soon."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from jobledger.infra.programs.run_store import RunStore
 
 STARTING_SECONDS: Final = 65.0
-"""How long a run that is over waits for the embedded server to start."""
+"""How long a finished run waits for the embedded server to start."""
 
 
 class Runner:
     """One `jobledger run`, with its options checked."""
 
     def __init__(self, given: Given, options: RunOptions) -> None:
-        """Raises InvalidFieldError for a name or labels that are not right."""
+        """Checks the options; raises InvalidFieldError for an invalid name or label."""
         self._options = options
         self._labels = parse_labels(dict(parse_pair(text) for text in options.labels))
         made_up = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid4().hex[:6]}"
@@ -100,7 +100,7 @@ def _opening(given: Given) -> Opening:
 
 
 def remote(server: str, token: str | None) -> Any:
-    """What a run uses of a store, through a server; raises InvalidFieldError without the extra."""
+    """Returns a store that uses a server; raises InvalidFieldError if the extra is not installed."""
     try:
         from jobledger.infra.cli.jobs.remote_store import RemoteStore
     except ImportError as error:
@@ -109,12 +109,12 @@ def remote(server: str, token: str | None) -> Any:
 
 
 def _server(given: Given) -> str | None:
-    """The address of the server that the run is reported to; None if it is the database."""
+    """Returns the address of the server that the run is reported to; None for the database."""
     return given.server or (None if given.dsn else Settings().server)
 
 
 def _starts_server(given: Given) -> bool:
-    """Whether it may start the embedded server, which must not be left half made."""
+    """Whether the run may start the embedded server, whose creation must not be interrupted."""
     try:
         return not (given.dsn or Settings().dsn or _server(given))
     except InvalidFieldError:
@@ -138,7 +138,7 @@ def _ledger(given: Given) -> str:
 
 
 def _make(given: Given) -> None:
-    """Makes the ledger on the embedded server."""
+    """Creates the ledger on the embedded server."""
     from jobledger.infra.ledger import Ledger
 
     Ledger.open(given.dsn, _ledger(given)).close()

@@ -1,4 +1,4 @@
-"""`jobledger run` as typer shows it: its options and their help."""
+"""The typer command `jobledger run`: its options and their help."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from jobledger.domain.running import HEARTBEAT_SECONDS
 
 
 class RunOptions(NamedTuple):
-    """The command's words, and how it is run as a job."""
+    """The command line to run, and the options of the run."""
 
     command: Sequence[str]
     name: str | None = None

@@ -103,7 +103,7 @@ def _say(sent: int, waiting: dict[str, str], refused: dict[Path, str], others: l
 
 
 def _shown(path: Path, *, refused: bool) -> JsonObject:
-    """The fields of a spooled run, from its file."""
+    """Returns the fields of a spooled run, from its file."""
     shown: JsonObject = {"file": str(path), "state": "refused" if refused else "waiting"}
     if not refused and not RunFile.is_left_behind(path):
         shown["state"] = "held"

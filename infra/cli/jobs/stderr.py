@@ -1,4 +1,4 @@
-"""The stderr of a command that is run: passed on as it comes, and its last lines kept."""
+"""Passes on the stderr of a command, and keeps its last lines."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CHUNK: Final = 64 * 1024
 
 
 class Stderr:
-    """The last bytes written to it."""
+    """The stderr of a command, with its last bytes."""
 
     def __init__(self) -> None:
         self._kept = b""
 
     def pass_on(self, stderr: IO[bytes]) -> None:
-        """Reads the file to its end and closes it; writes each piece at once, also of a line that is not over."""
+        """Reads the file to its end and closes it; passes on each piece at once, also of incomplete lines."""
         with stderr:
             while chunk := os.read(stderr.fileno(), CHUNK):
                 self.add(chunk)
@@ -31,17 +31,17 @@ class Stderr:
                     sys.stderr.buffer.flush()
 
     def add(self, chunk: bytes) -> None:
-        """Keeps the last of it."""
+        """Adds bytes, and keeps only the last ones."""
         self._kept = (self._kept + chunk)[-KEPT_BYTES:]
 
     @property
     def last_lines(self) -> str:
-        """The last lines as a terminal shows them, after carriage returns."""
+        """Returns the last lines as a terminal shows them, with carriage returns applied."""
         text = self._kept.decode(errors="replace").replace("\r\n", "\n").replace("\0", "")
         lines = [_shown(line) for line in text.split("\n")]
         return "\n".join(lines[-LAST_LINES - 1 :])[-LAST_CHARACTERS:].strip()
 
 
 def _shown(line: str) -> str:
-    """The visible rest of a line with carriage returns, as progress bars write them."""
+    """Returns the visible part of a line with carriage returns, which progress bars write."""
     return line.rstrip("\r").rpartition("\r")[2]

@@ -36,7 +36,9 @@ def record(
     attempt: Annotated[
         int | None, typer.Option(min=1, help="The number of the attempt that the report is about.")
     ] = None,
-    run_id: Annotated[str | None, typer.Option(help="Or your own id of that attempt.")] = None,
+    run_id: Annotated[
+        str | None, typer.Option(help="Your own id of the attempt, instead of its number.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Record a report on a job; one that the job's state does not allow is recorded as Contradicted."""

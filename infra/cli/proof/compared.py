@@ -11,7 +11,7 @@ from jobledger.infra.transfer.read_export import open_history
 
 
 class Compared(NamedTuple):
-    """A file's event that is just what its receipt is for."""
+    """An event in a file that its receipt proves."""
 
     file: Path
     event: RecordedEvent
@@ -20,13 +20,13 @@ class Compared(NamedTuple):
 
     @property
     def is_state_covered(self) -> bool:
-        """Whether the event itself leads to the state that is shown; else earlier ones do."""
+        """Whether the event itself leads to the shown state; otherwise earlier events do."""
         event = self.event
         return entered_state(event.type, event.schema, event.stored) is not None
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences on what the receipt covers, and what it does not."""
+        """Returns sentences about what the receipt covers, and what it does not."""
         event = self.event
         state = "none" if event.state is None else event.state.name
         origin = f"version {event.version}" if self.is_state_covered else "earlier versions"
@@ -68,7 +68,7 @@ def compare_file(made: Receipt, file: Path) -> Compared:
 
 
 def _history_of(file: Path, name: str) -> History:
-    """The job's history in the file; raises ProofError for what no export of the job writes."""
+    """Returns the job's history in the file; raises ProofError for content that no export of the job has."""
     try:
         return open_history(file, name, exact=True)
     except InputError as error:

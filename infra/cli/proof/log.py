@@ -1,4 +1,4 @@
-"""The command group `log`: the log's name, keys and checkpoints, and how it goes on after a loss."""
+"""The command group `log`: the log's name, keys and checkpoints, and its continuation after a loss."""
 
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +39,7 @@ def show_log(context: typer.Context, json: Json = False) -> None:
     keys = [str(key.verifier) for key in find_keys(Settings(), log.origin)]
     if json:
         fields = {"origin": log.origin, "events": log.events, "size": log.size}
-        fields["sealed"] = log.size  # The former name of size.
+        fields["sealed"] = log.size  # `size` under its former name.
         print_json(
             {
                 **fields,
@@ -71,7 +71,7 @@ def _keys(origin: str) -> list[SigningKey]:
 
 
 def _why_not_signed(connection: Connection) -> str | None:
-    """Why the log's key on this machine signs nothing more; None while it does."""
+    """Returns why the log's key on this machine no longer signs; None if it signs."""
     tree = Tree()
     try:
         check_last_signed(connection, tree, tree.log_state(connection), Settings())
@@ -101,7 +101,7 @@ def seal(context: typer.Context) -> None:
 def resume_log(
     context: typer.Context,
     accept_loss: Annotated[
-        bool, typer.Option("--accept-loss", help="Go on without the lost events.")
+        bool, typer.Option("--accept-loss", help="Continue the log without the lost events.")
     ] = False,
     rotate_key: Annotated[
         bool,

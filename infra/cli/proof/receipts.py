@@ -125,14 +125,14 @@ def _print_verified(made: Receipt, checkpoint: Checkpoint) -> None:
 
 
 def _print_lost(by: Resumption) -> None:
-    """Says that the receipt's event is of lost history."""
+    """Prints that the receipt's event belongs to lost history."""
     first, last = by.positions
     time = time_text(datetime.fromtimestamp(by.time, UTC))
     say(f"lost: at {time} the log was resumed without positions {first} to {last}, and this event")
 
 
 def _resumption(file: Path, keys: Sequence[VerifierKey]) -> Resumption:
-    """A statement in a file; raises ProofError unless a known key of its log signed it."""
+    """Reads a statement from a file; raises ProofError unless a known key of its log signed it."""
     return Resumption.open(Note.parse(read_text(file, "resumption")), keys)
 
 

@@ -1,4 +1,4 @@
-"""`jobledger witness`: cosigns for other people's logs. It has no ledger of its own."""
+"""`jobledger witness`: cosigns checkpoints of other logs. It needs no ledger."""
 
 from pathlib import Path
 from typing import Annotated

@@ -49,7 +49,7 @@ def _lines(found: Capacity) -> list[str]:
 
 
 def size_text(size: float) -> str:
-    """A number of bytes in decimal units."""
+    """Returns a number of bytes in decimal units."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if size < 1_000:
             return f"{size:.3g} {unit}"

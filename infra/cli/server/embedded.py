@@ -78,7 +78,7 @@ def psql(
 
 
 def _check_ledger(aim: Target) -> None:
-    """Creates the ledger where that is allowed; else raises LedgerNotFoundError if it is missing."""
+    """Creates the ledger if that is allowed; otherwise raises LedgerNotFoundError if it is missing."""
     with aim.connect() as connection:
         exists = migrate.exists(connection, aim.ledger)
     if not exists:
@@ -86,7 +86,7 @@ def _check_ledger(aim: Target) -> None:
 
 
 def _find_psql() -> str:
-    """The psql on the path, else the embedded wheel's."""
+    """Returns the psql on the PATH, or else the embedded wheel's."""
     path = os.environ.get("PATH", os.defpath)
     with suppress(LedgerUnavailableError):
         path += f"{os.pathsep}{import_wheel().with_name('pginstall') / 'bin'}"

@@ -106,7 +106,7 @@ def rebuild(
 
 
 def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) -> None:
-    # Also for a ledger that needs an upgrade: then the answer matters most.
+    # A rehearsal also works for a ledger that needs an upgrade, when it is most useful.
     with aim.connect() as connection, moving(f"rehearsing {projection.name}") as move:
         if not migrate.exists(connection, aim.ledger):
             raise LedgerNotFoundError(aim.ledger, migrate.ledgers(connection))

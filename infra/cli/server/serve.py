@@ -1,4 +1,4 @@
-"""`jobledger serve` and `serve-grpc`: the ledger over the network, a process for each."""
+"""`jobledger serve` and `serve-grpc`: serve the ledger over the network, each in its own process."""
 
 from typing import Annotated, Final
 
@@ -30,7 +30,7 @@ Grace = Annotated[
     ),
 ]
 THREADS: Final = 16
-"""In which RPCs are answered: those that write commit together."""
+"""Threads that answer RPCs; simultaneous writes are committed together."""
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 

@@ -57,7 +57,7 @@ def create(
     ] = None,
 ) -> None:
     """Create a token and print its secret, which is not stored and cannot be printed again."""
-    # The program moves --project before the command, where it is the project of any command.
+    # The program moves --project before the command, where it is a shared option.
     only = context.find_root().params.get("project") if project is None else project
     what = Role.parse(role)
     until = None if expires is None else parse_expiry(expires, datetime.now(UTC))
@@ -126,7 +126,7 @@ def parse_expiry(text: str, now: datetime) -> datetime:
 
 
 def token_json(one: Token, now: datetime) -> JsonObject:
-    """A token; fields that hold nothing are null."""
+    """Returns a token as JSON; fields without a value are null."""
     return {
         "name": one.name,
         "role": str(one.role),
@@ -172,7 +172,7 @@ def _tokens(context: typer.Context) -> Iterator[Tokens]:
 
 
 def _user() -> str | None:
-    """The operating system user; None if the user has no name, as in some containers."""
+    """Returns the operating system's user; None if the user has no name, as in some containers."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -1,1 +1,1 @@
-"""Commands that take histories in from other systems."""
+"""Commands that record jobs of other systems."""

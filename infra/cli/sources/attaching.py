@@ -1,4 +1,4 @@
-"""The commands attach and detach: another system's PostgreSQL database, followed."""
+"""The commands attach and detach: follow another system's PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 MEBIBYTE = 1024**2
 NICENESS = 10
-"""The priority of a follower: below other programs of the machine, such as the source's server."""
+"""The priority of a follower: lower than that of other programs, such as the source's server."""
 Source = Annotated[
     str, typer.Argument(metavar="DSN", help="libpq's connection string of the source.")
 ]

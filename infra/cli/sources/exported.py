@@ -1,4 +1,4 @@
-"""The commands that import our own exports, and show where imported events had been before."""
+"""The commands that import our own exports, and show the origins of imported events."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def origins(
     job: Annotated[str, typer.Argument(help="The job's id or name.")],
     ledger: Annotated[
         str | None,
-        typer.Option("--of", metavar="LEDGER", help="Only what comes from that ledger."),
+        typer.Option("--of", metavar="LEDGER", help="Only events that come from that ledger."),
     ] = None,
     to: Annotated[
         Path | None,

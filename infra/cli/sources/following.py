@@ -1,4 +1,4 @@
-"""The command `follow kubernetes`: a cluster's Jobs, watched, or read from files."""
+"""The command `follow kubernetes`: watches a cluster's Jobs, or reads them from files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ follow = typer.Typer(
 
 @follow.callback()
 def _group() -> None:
-    """Keeps `kubernetes` a command of its own, as there may be others."""
+    """Makes `kubernetes` a subcommand, because others may follow."""
 
 
 @follow.command("kubernetes")

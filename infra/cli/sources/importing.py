@@ -1,4 +1,4 @@
-"""The group `import`: a file by a mapping, or what has a command of its own."""
+"""The group `import`: imports files with a mapping, or by a subcommand."""
 
 from __future__ import annotations
 

@@ -90,6 +90,7 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
     Whether an example is sampled depends on its key alone (`is_sampled` in
     domain/metrics/examples.py). Each example is sampled once, until the interval has `exampleCount`
     examples. A prediction whose JSON lacks a field that the job's keys name is rejected by itself.
+    `exampleSamplePercentage` and `exampleCount` are fields of Data Labeling's EvaluationJobConfig.
 
     Args:
         reader: The ledger of the job.
@@ -139,6 +140,8 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
 
 def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) -> TruthOutcome:
     """Records the ground truth of sampled examples, as long as no run has taken them.
+
+    If Data Labeling's EvaluationJob.labelMissingGroundTruth is true, a run asks people for the rest.
 
     Args:
         reader: The ledger of the job.

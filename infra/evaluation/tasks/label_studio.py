@@ -1,4 +1,4 @@
-"""Labelling tasks in Label Studio: exports questions as its tasks and configuration, and imports its answers.
+"""Labeling tasks in Label Studio: exports questions as its tasks and configuration, and imports its answers.
 
 Formats are those of labelstud.io/guide/tasks ("Basic Label Studio JSON format") and
 labelstud.io/guide/export ("JSON"; JSON-MIN leaves out who annotated, and is refused). Its
@@ -49,7 +49,7 @@ def exported(task: Task, question: Question) -> JsonObject:
 
 
 def config(task: Task) -> str:
-    """Label Studio's labelling configuration; without a known set it has no labels yet."""
+    """Label Studio's labeling configuration; without a known set it has no labels yet."""
     tag, name = OBJECTS[task.data_type]
     view = ET.Element("View")
     if task.instruction:

@@ -1,4 +1,4 @@
-"""Labelling tasks: the questions to annotators about a run's samples.
+"""Labeling tasks: the questions to annotators about a run's samples.
 
 A task is open from its LabelingRequested until it is answered, or its run is over.
 """

@@ -1,1 +1,1 @@
-"""The group commit: writes that wait together, decided, appended and answered."""
+"""The group commit: decides and appends all waiting writes in one transaction, and answers their callers."""

@@ -1,4 +1,4 @@
-"""A connection to append on: the statement `append`, and what has to be known before it."""
+"""The connection that appends events: the statement `append`, and the reads that it needs first."""
 
 import base64
 import time
@@ -40,7 +40,7 @@ class Appender:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        # Having prepared nothing itself, psycopg does not deallocate all after a rollback.
+        # psycopg must prepare nothing: it would deallocate all statements after a rollback.
         connection.prepare_threshold = None
         self._pg = connection.pgconn
         self._check(self._pg.prepare(b"append", APPEND))
@@ -51,28 +51,28 @@ class Appender:
 
     @property
     def broken(self) -> bool:
-        """Whether the connection is gone."""
+        """Whether the connection is lost."""
         return self._pg.status != pq.ConnStatus.OK
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self.connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it, or nothing; if the connection breaks at its commit, the outcome is unknown."""
+        """Runs the block in a transaction. If the connection breaks during the commit, the outcome is unknown."""
         with self.connection.transaction():
             self.outcome_unknown = False
             yield
         self.outcome_unknown = False
 
     def lock(self) -> None:
-        """Keeps other writers out until the transaction ends."""
+        """Locks the head: other writers wait until the transaction ends."""
         self.connection.execute(LOCK_HEAD)
 
     @contextmanager
     def locked(self, names: Sequence[str]) -> Iterator[dict[str, Job]]:
-        """A transaction that keeps other writers out; yields each of these jobs as it is then."""
+        """Starts a transaction that other writers wait for, and yields the current state of these jobs."""
         cursor = psycopg.ClientCursor(self.connection)
         self.outcome_unknown = False
         try:
@@ -88,29 +88,29 @@ class Appender:
         self.outcome_unknown = False
 
     def load(self, names: Sequence[str]) -> dict[str, Job]:
-        """Each of these jobs as it is; one that does not exist at version 0."""
+        """Returns the current state of these jobs; a job that does not exist has version 0."""
         if not names:
             return {}
         return jobs_by_name(names, self.connection.execute(READ_JOBS, (list(names),)))
 
     def history(self, name: str) -> list[Event]:
-        """All events of a job, oldest first."""
+        """Returns all events of a job, oldest first."""
         asked = {"name": name, "after": 0, "until": LAST_VERSION}
         rows = self.connection.execute(READ_HISTORY, asked, binary=True)
         return [RecordedEvent(*row).event for row in rows]
 
     def find_requests(self, request_ids: Sequence[str]) -> dict[str, str]:
-        """Those that were used before, with the job each was used for."""
+        """Returns the request ids that were used before, with the job that each was used for."""
         if not request_ids:
             return {}
         return dict(self.connection.execute(FIND_REQUESTS, (list(request_ids),)).fetchall())
 
     def versions(self, names: Sequence[str]) -> dict[str, int]:
-        """The last version of each of these names that has events."""
+        """Returns the last version of each of these names; names without events are left out."""
         return dict(self.connection.execute(READ_VERSIONS, (list(names),)).fetchall())
 
     def check_versions(self, first: Mapping[str, int]) -> None:
-        """Raises VersionConflictError unless each name's first version follows what is stored of it."""
+        """Raises VersionConflictError unless each name's first version follows its last stored version."""
         stored = self.versions(list(first))
         for name, version in first.items():
             if name not in stored and version <= 1:
@@ -119,7 +119,7 @@ class Appender:
                 raise VersionConflictError(name, version - 1, stored.get(name, 0))
 
     def find(self, rows: Sequence[Row]) -> Placed | None:
-        """Where just these rows are stored already, if they are."""
+        """Returns where exactly these rows are stored already; None if they are not."""
         places = [row.name for row in rows], [row.version for row in rows]
         found = self.connection.execute(FIND_EVENTS, places).fetchall()
         if not rows or len(found) != len(rows):
@@ -130,7 +130,7 @@ class Appender:
     def append(
         self, rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
     ) -> Placed:
-        """Writes rows and what follows for their jobs: all of it, or nothing.
+        """Writes rows and the changes of their jobs, atomically.
 
         Args:
             rows: The events.
@@ -145,13 +145,13 @@ class Appender:
         """
         parameters = append_parameters(rows, request_ids, changes)
         self.outcome_unknown = True
-        # Straight to libpq: psycopg's cursor costs as much again as the round trip.
+        # This calls libpq directly: psycopg's cursor takes as long as the round trip itself.
         result = self._check(self._pg.exec_prepared(b"append", parameters))  # type: ignore[arg-type] # None is NULL
         self.outcome_unknown = self._pg.transaction_status != pq.TransactionStatus.IDLE
         return placed_of(result, len(rows))
 
     def advance(self, count: int) -> Placed:
-        """Takes the next positions, in a transaction that will write so many events there."""
+        """Reserves the next positions for the events that this transaction will write."""
         row = self.connection.execute(ADVANCE_HEAD, (count, time.time())).fetchone()
         if row is None:
             raise ClockError("the server's clock is more than a day ahead of this machine's")
@@ -167,7 +167,7 @@ class Appender:
 def append_parameters(
     rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
 ) -> list[bytes | None]:
-    """What the statement `append` takes: the events, their request ids, new jobs, changed jobs."""
+    """Returns the parameters of the statement `append`: events, request ids, new jobs, changed jobs."""
     events: list[bytes] = []
     first: dict[str, int] = {}
     last: dict[str, int] = {}
@@ -196,7 +196,7 @@ def append_parameters(
 
 
 def placed_of(result: pq.abc.PGresult, count: int) -> Placed:
-    """Where `append` wrote so many events."""
+    """Returns where `append` wrote the events."""
     size, recorded = result.get_value(0, 0), result.get_value(0, 1)
     assert size is not None
     assert recorded is not None
@@ -204,7 +204,7 @@ def placed_of(result: pq.abc.PGresult, count: int) -> Placed:
 
 
 def checked(connection: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
-    """The result of a statement; raises psycopg.Error if it failed or the connection broke."""
+    """Returns the result of a statement; raises psycopg.Error if it failed or the connection broke."""
     if result.status in OK:
         return result
     if connection.status != pq.ConnStatus.OK:
@@ -213,7 +213,7 @@ def checked(connection: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresu
 
 
 def jobs_by_name(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, Job]:
-    """Each of these jobs as it is; one that does not exist at version 0."""
+    """Returns the current state of these jobs; a job that does not exist has version 0."""
     return {name: Job(name=name) for name in names} | {row[0]: job_of(row) for row in rows}
 
 
@@ -222,13 +222,13 @@ def _json_array(objects: Iterable[bytes]) -> bytes:
 
 
 def _text_array(texts: Sequence[str]) -> bytes:
-    """An array literal; JSON's escapes in a quoted element are PostgreSQL's."""
+    """Returns an array literal. PostgreSQL uses the same escapes in a quoted element as JSON."""
     quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     return ("{" + ",".join(f'"{text}"' for text in quoted) + "}").encode()
 
 
 def _is(row: Row, stored: tuple[Any, ...]) -> bool:
-    """Whether a stored event is the very one that `row` would write."""
+    """Whether a stored event is the same event that `row` would write."""
     mine: dict[str, Any] = orjson.loads(row.json + b"}")
     data = mine["data"].encode() if "data" in mine else base64.b64decode(mine["bytes"])
     occurred = mine.get("occurred_time")

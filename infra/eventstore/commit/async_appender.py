@@ -1,4 +1,4 @@
-"""The same connection for one asyncio loop: a commit waits for its socket, and blocks nobody."""
+"""The same connection for one asyncio loop: it awaits the socket, and does not block the loop."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Self
@@ -44,32 +44,32 @@ class AsyncAppender:
 
     @property
     def broken(self) -> bool:
-        """Whether the connection is gone."""
+        """Whether the connection is lost."""
         return self._pg.status != pq.ConnStatus.OK
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         await self._connection.close()
 
     async def load(self, names: Sequence[str]) -> dict[str, Job]:
-        """Each of these jobs as it is; one that does not exist at version 0."""
+        """Returns the current state of these jobs; a job that does not exist has version 0."""
         return jobs_by_name(names, await self._rows(READ_JOBS, names)) if names else {}
 
     async def find_requests(self, request_ids: Sequence[str]) -> dict[str, str]:
-        """Those that were used before, with the job each was used for."""
+        """Returns the request ids that were used before, with the job that each was used for."""
         return dict(await self._rows(FIND_REQUESTS, request_ids)) if request_ids else {}
 
     def send(
         self, rows: Sequence[Row], request_ids: Sequence[str], changes: Iterable[Change]
     ) -> None:
-        """Begins what Appender.append does; `placed` ends it."""
+        """Sends the same statement as Appender.append; `placed` receives its result."""
         parameters = append_parameters(rows, request_ids, changes)
         self.outcome_unknown = True
         self._pg.send_query_prepared(b"append", parameters)
         self._pg.flush()
 
     async def placed(self, count: int) -> Placed:
-        """Where the rows that were sent, so many, were written; raises what Appender.append does."""
+        """Returns where the rows that were sent are written; raises the same errors as Appender.append."""
         result = await self._result()
         self.outcome_unknown = self._pg.transaction_status != pq.TransactionStatus.IDLE
         return placed_of(result, count)

@@ -30,10 +30,10 @@ from jobledger.infra.postgres.ending import CONNECTIONS
 
 
 class AsyncCommitter:
-    """Commits for all tasks of the loop it is first used on."""
+    """Commits for all tasks of the event loop that uses it first."""
 
     def __init__(self, info: str, fallback: Committer) -> None:
-        """`info` is the connection string, and `fallback` commits what the common path cannot."""
+        """`info` is the connection string. `fallback` commits writes that the common path cannot commit."""
         self.cache = JobCache()
         self._gathering = Gathering()
         self._info = info
@@ -51,15 +51,15 @@ class AsyncCommitter:
         self._closed = False
 
     def submit(self, writes: Sequence[Pending]) -> asyncio.Future[None]:
-        """Commits one caller's writes, with whatever else waits.
+        """Commits one caller's writes together with all other waiting writes.
 
-        A caller that is cancelled meanwhile does not learn what became of them.
+        A caller that is cancelled before that does not learn whether they were written.
 
         Args:
             writes: The writes.
 
         Returns:
-            A future that is done once all are settled.
+            A future that is done when all of the writes are settled.
         """
         caller = _Caller(writes)
         if self._closed:
@@ -72,10 +72,10 @@ class AsyncCommitter:
         return caller.settled
 
     async def close(self) -> None:
-        """Commits what still waits, and ends; later writes are refused."""
+        """Commits the writes that still wait, and closes. Later writes are refused."""
         self._closed = True
         if self._committing is not None:
-            # Not awaited itself: a caller that gives up closing must not end the commit.
+            # `wait` does not cancel the task, so the commit goes on if the caller is cancelled.
             await asyncio.wait([self._committing])
         if self._appender is not None:
             await self._appender.close()
@@ -93,13 +93,13 @@ class AsyncCommitter:
                 self._fallback.written()
                 self._settled.extend(callers)
                 if not (self._waiting or self._next):
-                    # All callers waited for one commit. Half of them are answered, and may write
-                    # again, before the others: so two batches take turns from now on.
+                    # All callers waited for one commit. Half of them are answered first, and can
+                    # write again before the others do, so from now on two batches alternate.
                     self._answer((len(callers) + 1) // 2)
                     await asyncio.sleep(0)
         except BaseException:
             self._answer(len(self._settled))
-            # The loop is ending: nobody is left to settle what waits.
+            # The loop is ending, so nothing would settle the waiting writes.
             for caller in (*callers, *self._next, *self._waiting):
                 caller.settled.cancel()
             self._waiting.clear()
@@ -112,7 +112,7 @@ class AsyncCommitter:
     async def _gather(self) -> None:
         """Waits for more callers while other processes write."""
         for seconds in self._gathering.pauses(lambda: len(self._next) + len(self._waiting)):
-            # Those that were answered may write again.
+            # Callers that were just answered may write again.
             self._answer(len(self._settled))
             await asyncio.sleep(seconds)
 
@@ -121,7 +121,7 @@ class AsyncCommitter:
             self._settled.popleft().answer()
 
     def _next_callers(self) -> list[_Caller]:
-        """Takes the callers of the batch decided ahead, and as many of those that wait as fit."""
+        """Takes the callers of the batch that was decided ahead, and as many waiting callers as fit."""
         callers, self._next = self._next, []
         writes = _writes(callers)
         size, weight = len(writes), encoded_bytes(writes)
@@ -132,7 +132,7 @@ class AsyncCommitter:
         return callers
 
     async def _settle(self, writes: Sequence[Pending], ahead: Batch | None) -> None:
-        """Settles all of them; never raises. `ahead` is a batch of the first of them, decided already."""
+        """Settles all of these writes; never raises. `ahead` is a batch of the first of them that is decided already."""
         if alone := [write for write in writes if write.alone]:
             await self._fall_back(alone, may_be_written=False)
         together = [write for write in writes if not write.alone]
@@ -152,7 +152,7 @@ class AsyncCommitter:
                 await self._fall_back(waiting, may_be_written=may_be_written)
 
     async def _commit_together(self, batch: Batch) -> Sequence[Pending]:
-        """Commits a batch; returns the writes that have to be decided again."""
+        """Commits a batch; returns the writes that must be decided again."""
         appender = await self._connected()
         if batch.unknown_requests or batch.unknown_jobs:
             self._answer(len(self._settled))
@@ -173,16 +173,18 @@ class AsyncCommitter:
         return batch.retry_alone
 
     async def _work_meanwhile(self, sent: Batch) -> None:
-        """Answers callers while a batch is on its way, and decides what they write next."""
+        """Answers callers while a batch is being committed, and decides what they write next."""
         if self._settled:
             self._answer(len(self._settled))
             await asyncio.sleep(0)
         if self._waiting and self._ahead is None and not self._gathering.waits:
-            with suppress(Exception):  # It is raised again by the batch that is not decided ahead.
+            with suppress(
+                Exception
+            ):  # The same error will be raised when the batch is decided normally.
                 self._decide_ahead(sent)
 
     def _decide_ahead(self, sent: Batch) -> None:
-        """Decides the next batch, unless that takes a read, or a job that `sent` changes."""
+        """Decides the next batch, unless that needs a read, or a job that `sent` changes."""
         callers, batch = self._next_callers(), Batch(self.cache)
         try:
             batch.add(_writes(callers))
@@ -194,7 +196,7 @@ class AsyncCommitter:
                 self._waiting.extendleft(reversed(callers))
 
     def _is_apart(self, batch: Batch, sent: Batch) -> bool:
-        """Whether a batch can be decided on what is known while another one is on its way."""
+        """Whether a batch can be decided from the cache while another batch is being committed."""
         return not (
             len(batch.writes) > MAX_BATCH_WRITES
             or batch.unknown_requests
@@ -215,7 +217,7 @@ class AsyncCommitter:
             self.cache.evict([*write.names, *write.touches])
 
     async def _connected(self) -> AsyncAppender:
-        """The connection to write on, made anew if it broke."""
+        """Returns the connection for writing, and opens a new one if it broke."""
         CONNECTIONS.check()
         if self._appender is None or self._appender.broken:
             self._answer(len(self._settled))
@@ -234,7 +236,7 @@ class _Caller:
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def answer(self) -> None:
-        """Lets it go on, unless it was cancelled."""
+        """Resumes the task, unless it was cancelled."""
         if not self.settled.done():
             self.settled.set_result(None)
 

@@ -1,7 +1,7 @@
-"""Writes that one commit takes together, decided on jobs as this process last knew them.
+"""A batch: writes that are committed together, decided on the jobs in this process's cache.
 
-It waits for nothing itself: the committer adds writes, looks up what `unknown_*` names, calls
-`decide`, appends `rows`, and calls `settle`. By the versions, the database finds jobs that were out of date.
+A batch does no I/O: the committer adds writes, reads what `unknown_*` lists, calls
+`decide`, appends `rows`, and calls `settle`. The database detects outdated jobs by their versions.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,28 +18,28 @@ from jobledger.projections.jobs import Change
 
 MAX_BATCH_WRITES: Final = 512
 MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
-"""Encoded events in one commit; a write that comes when there are so many waits for the next."""
+"""The size of encoded events in one commit; when it is reached, further writes wait for the next one."""
 MAX_CACHED_JOBS: Final = 10_000
 MAX_CACHED_BYTES: Final = 64 * 1024 * 1024
-"""Memory that cached jobs take, about."""
+"""Approximate memory for cached jobs."""
 
 
 def refuse_closed(writes: Iterable[Pending]) -> None:
-    """Settles writes that came after their ledger was closed."""
+    """Settles writes that arrived after their ledger was closed."""
     for write in writes:
         write.error = LedgerClosedError()
 
 
 def encoded_bytes(writes: Iterable[Pending]) -> int:
-    """How many bytes of events are ready to be written."""
+    """Returns how many bytes of encoded events are ready to be written."""
     return sum(len(json) for w in writes if not w.alone for _, _, json in w.rows)
 
 
 class JobCache:
     """Jobs as this process last wrote or read them; they may be out of date.
 
-    It is bounded by number and by bytes. What is added is counted as the events that were written,
-    at least as long as what they change, and weighed only when those add up to the bound.
+    The cache is bounded by number and by bytes. A job's growth is estimated as the size of the events
+    that changed it, which is never too low. Jobs are weighed only when the estimates reach the bound.
     """
 
     def __init__(self) -> None:
@@ -50,9 +50,9 @@ class JobCache:
         """What the jobs take at most."""
 
     def store(self, jobs: Iterable[Job], placed: Placed | None, added: int | None = None) -> None:
-        """Stores jobs as they are once they are written, and evicts the oldest.
+        """Stores jobs after they were written, and evicts the oldest ones.
 
-        `added` is how many bytes they can have gained; without it they are weighed.
+        `added` is the most bytes that they can have grown by; without it they are weighed.
         """
         for job in jobs:
             self._jobs[job.name] = job if placed is None else job.known_at(placed.recorded_time)
@@ -60,7 +60,7 @@ class JobCache:
                 self._bytes += weight_of_job(job)
         self._bytes += added or 0
         if len(self._jobs) > MAX_CACHED_JOBS:
-            # Many at once: to find the first key of a dict that lost its first keys takes long.
+            # Many at once, because finding the first key of a dict is slow after its first keys were removed.
             self._evict_oldest(len(self._jobs) - MAX_CACHED_JOBS * 3 // 4)
         if self._bytes > MAX_CACHED_BYTES:
             self._shrink()
@@ -85,13 +85,13 @@ class JobCache:
 
 
 class Batch:
-    """Some writes, in the order in which their callers came.
+    """Some writes, in the order in which they were submitted.
 
-    Writes that are added later are decided by the next call of `decide`, on what was decided before.
+    Writes that are added later are decided by the next call of `decide`, after the earlier ones.
     """
 
     def __init__(self, cache: JobCache) -> None:
-        """Makes an empty batch; `cache` has the jobs as this process last knew them."""
+        """Makes an empty batch; `cache` has the jobs that this process last wrote or read."""
         self._find = cache.find
         self.writes: list[Pending] = []
         self.unknown_jobs: list[str] = []
@@ -114,7 +114,7 @@ class Batch:
         self._requests: set[str] = set()
 
     def add(self, writes: Sequence[Pending]) -> None:
-        """Adds writes, and finds out what is unknown of them."""
+        """Adds writes, and notes which of their jobs and request ids are unknown."""
         self.writes.extend(writes)
         self.unknown_requests = [w.request_key for w in writes if w.request_key and w.looks_up]
         self.unknown_jobs = []
@@ -130,7 +130,7 @@ class Batch:
                     self.unknown_jobs.append(name)
 
     def decide(self, used: Mapping[str, str], read: Mapping[str, Job]) -> None:
-        """Decides the writes that were added; `used` names the job each known request was made of."""
+        """Decides the writes that were added; `used` names the job of each request id that was used before."""
         for name, job in {**self._known, **read}.items():
             if name not in self._before:
                 self._before[name] = self.jobs[name] = job
@@ -145,8 +145,8 @@ class Batch:
             self._split_refusals(read)
 
     def _split_refusals(self, read: Mapping[str, Job]) -> None:
-        """Keeps the refusals on jobs that are up to date, and lets the others be decided again."""
-        # A job is up to date if it was read just now, or is about to be written.
+        """Keeps refusals that were decided on current jobs, and marks the others to be decided again."""
+        # A job is current if it was just read, or is about to be written.
         current = set(read).union(*(write.names for write in self._granted))
         refused, self._refused = self._refused, []
         for write, error in refused:
@@ -157,25 +157,25 @@ class Batch:
 
     @property
     def added_bytes(self) -> int:
-        """What the jobs take at most beyond what they took before this batch."""
+        """The most bytes that the jobs can have grown by in this batch."""
         events = sum(len(json) for _, _, json in self.rows)
         return self._read_bytes + events + JOB_BYTES * len(self._granted)
 
     @property
     def requests(self) -> list[str]:
-        """The keys of the requests that these events answer."""
+        """The keys of the requests of these events."""
         return sorted(self._requests)
 
     @property
     def changes(self) -> list[Change]:
-        """What the events make of the jobs."""
+        """The changes that the events make to the jobs."""
         prepared = {name: made for w in self._granted for name, made in w.prepared.items()}
         return changes(self._before, self.jobs, prepared)
 
     def settle(self, placed: Placed | None) -> None:
-        """Settles the writes: each gets where it was written, or its error.
+        """Settles the writes: each gets its position, or its error.
 
-        It is called after the commit: if that fails, the jobs were not as the refusals assume.
+        It is called after the commit. If the commit fails, the refusals may be wrong, because the jobs were outdated.
 
         Args:
             placed: Where the rows were written; None if there were none.

@@ -1,4 +1,4 @@
-"""Writing thousands of decided events at once: by COPY, the next ones made ready while the server folds."""
+"""Writes thousands of decided events at once by COPY; the next ones are prepared while the server folds."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -21,25 +21,25 @@ COPY_EVENTS: Final = sql.load(__package__, "copy_events")
 KEEP_TO_INDEXES: Final = sql.load(__package__, "keep_to_indexes")
 FOLD_JOBS: Final = sql.load(__package__, "fold_jobs")
 BATCH_EVENTS: Final = 5_000
-"""Events in one transaction, if they are not too large."""
+"""The number of events in one transaction, if they are not too large."""
 BATCH_BYTES: Final = 16 * 1024 * 1024
-"""About what the events of one transaction take; one that is larger is alone."""
+"""The approximate size of the events in one transaction; a larger event has its own."""
 TYPES: Final = ("int8", "int8", "int8", "int4", "int2", *("text",) * 2, "bytea", *("text",) * 3)
-"""What COPY is sent; a timestamptz is an int8 on the wire, and made faster as one."""
+"""The types that COPY is sent. A timestamptz is an int8 on the wire, and is faster to make as one."""
 VERSION, NAME, DATA = 1, 4, 5
-"""Places in what is copied of an event."""
+"""Indexes in the copied values of an event."""
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 Encrypt = Callable[[Event, dict[str, Key]], Event]
 Values = tuple[Any, ...]
-"""What is copied of an event, but for its position and recorded time."""
+"""The copied values of an event, without its position and recorded time."""
 
 
 class BulkWrite(Pending):
-    """Decided events of any number of jobs, each job's in the order of its versions.
+    """Decided events of any number of jobs; the events of each job are in the order of versions.
 
-    It has to be prepared before it is written.
+    Call `prepare` before it is written.
     """
 
     alone = True
@@ -54,7 +54,7 @@ class BulkWrite(Pending):
         self._values: list[Values] = []
 
     def while_folding(self) -> None:
-        """Prepares what will be written next; what is wrong with it is raised when it is written."""
+        """Prepares the next write. If that fails, the error is raised when that write is written."""
         if self.following is not None:
             with suppress(LedgerError):
                 self.following.prepare()
@@ -63,7 +63,7 @@ class BulkWrite(Pending):
         return len(self.events)
 
     def prepare(self) -> None:
-        """Checks the events and encodes them, unless that was done.
+        """Checks and encodes the events, unless that was done already.
 
         Raises InvalidFieldError for an event that no report could have made.
         """
@@ -74,7 +74,7 @@ class BulkWrite(Pending):
             self._encrypt_personal()
 
     def keep(self, events: list[Event]) -> None:
-        """Writes only these of its events."""
+        """Keeps only these events of the write."""
         self.events, self._values = events, []
         self.__dict__.pop("rows", None)
         self.prepare()
@@ -89,20 +89,20 @@ class BulkWrite(Pending):
 
     @cached_property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]
-        """Made only where COPY does not serve, or to find out whether they were written."""
+        """The rows, for when COPY cannot be used, and to check whether they were written."""
         return [row_of(event, event.data.encode()) for event in self.events]
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """The events are folded as they are: what is recorded is not decided again."""
+        """Folds the events without deciding: they were decided before."""
         fold_all(self.events, jobs, self.pasts)
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
-        """By COPY and the fold in SQL, if this role may; through `append` otherwise."""
+        """Writes by COPY and the fold in SQL if this role may do so, otherwise through `append`."""
         if not appender.may_copy:
             jobs.update(appender.load(self.touches))
             self.past_names = placed_names(self.events)
             return super().write(appender, jobs)
-        # Those that begin here meet the unique index if they were there already.
+        # If a job that begins here exists already, the unique index reports it.
         appender.check_versions({name: first for name, first in self._first.items() if first > 1})
         placed = appender.advance(len(self._values))
         connection = appender.connection
@@ -115,13 +115,13 @@ class BulkWrite(Pending):
         last = placed.first_position + len(self._values) - 1
         with connection.pipeline():
             connection.execute(FOLD_JOBS, (placed.first_position, last))
-            # The server folds: there is time for it.
+            # The server is folding meanwhile.
             self.while_folding()
         return placed
 
 
 def bulk_writes(events: Iterable[Event], encrypt: Encrypt) -> Iterator[BulkWrite]:
-    """Divides events into writes of BATCH_EVENTS or BATCH_BYTES each; one is prepared while the one before is written.
+    """Divides events into writes of up to BATCH_EVENTS or BATCH_BYTES each; each is prepared while the previous one is written.
 
     Args:
         events: The events, in their order.
@@ -151,7 +151,7 @@ def bulk_writes(events: Iterable[Event], encrypt: Encrypt) -> Iterator[BulkWrite
 
 
 def _next_events(source: Iterator[Event]) -> list[Event]:
-    """The events of the next transaction; none at the end."""
+    """Returns the events of the next transaction; an empty list at the end."""
     events: list[Event] = []
     weight = 0
     for event in source:
@@ -165,7 +165,7 @@ def _next_events(source: Iterator[Event]) -> list[Event]:
 
 
 def values_of(event: Event, encoded: bytes) -> Values:
-    """What is copied of an event; `encoded` is its data."""
+    """Returns the values to copy for an event; `encoded` is its data."""
     name, version, data, occurred, actor, request_id, trace_parent, _ = event
     return (
         _known_microseconds(occurred),
@@ -181,7 +181,7 @@ def values_of(event: Event, encoded: bytes) -> Values:
 
 
 def _first_versions(events: Sequence[Event]) -> dict[str, int]:
-    """The version each job begins with here; raises InvalidFieldError as a report would."""
+    """Returns each job's first version in this write; raises InvalidFieldError as a report would."""
     now = datetime.now(UTC)
     first: dict[str, int] = {}
     for event in events:
@@ -196,21 +196,21 @@ def _first_versions(events: Sequence[Event]) -> dict[str, int]:
 
 
 def event_of(values: Values) -> Event:
-    """The event of which these values are copied."""
+    """Returns the event that these values were copied from."""
     occurred, version, schema, type_, name, encoded, *about = values
     time = _EPOCH + occurred * _MICROSECOND
     return Event(name, version, read_data(type_, schema, encoded), time, *about)
 
 
 def microseconds(time: datetime) -> int:
-    """A time as PostgreSQL keeps it: whole microseconds since 2000."""
+    """Returns a time as PostgreSQL stores it: microseconds since 2000."""
     return (time - _EPOCH) // _MICROSECOND
 
 
 def time_of(microseconds: int) -> datetime:
-    """The time (UTC) that PostgreSQL keeps as so many microseconds since 2000."""
+    """Returns the time (UTC) that PostgreSQL stores as that many microseconds since 2000."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
 _known_microseconds: Final = lru_cache(maxsize=1024)(microseconds)
-"""For events of few moments."""
+"""A cache, because many events have the same time."""

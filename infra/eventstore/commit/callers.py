@@ -1,4 +1,4 @@
-"""Threads that wait for a commit: each is woken by the one before it."""
+"""Threads that wait for a commit: each one wakes the next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobledger.infra.eventstore.commit.pending import Pending
 
 
 class Caller:
-    """A thread that waits until its writes are settled, and then wakes the next one.
+    """A thread that waits until its writes are settled, and then wakes the next thread.
 
     If all were woken at once, they and the committer would compete for the interpreter's lock:
     64 callers would write a third as fast.
@@ -25,11 +25,11 @@ class Caller:
         self._lock.acquire()
 
     def wait(self) -> None:
-        """Blocks until it is woken."""
+        """Blocks until the thread is woken."""
         try:
             self._lock.acquire()
         except BaseException:
-            # Interrupted, but others wait behind it: a thread takes its place in the line.
+            # The wait was interrupted, but others wait behind it: another thread takes its place in the line.
             Thread(target=self._wait_instead, daemon=True).start()
             raise
         self._wake_following()
@@ -48,7 +48,7 @@ class Caller:
 
 
 def wake(callers: Sequence[Caller]) -> None:
-    """Wakes the first, which wakes the second, and so on."""
+    """Wakes the first caller, which wakes the second, and so on."""
     for caller, following in pairwise(callers):
         caller.following = following
     callers[0].wake()

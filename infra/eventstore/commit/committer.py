@@ -1,4 +1,4 @@
-"""The group commit for callers in threads: they queue up, and each commit takes all that wait.
+"""The group commit for callers in threads: each commit takes all the writes that wait.
 
 The common path is one round trip: `append` locks the head, writes the batch with the job rows it
 makes, and commits. If another process wrote to one of the jobs, the batch is decided again under
@@ -61,20 +61,20 @@ class Committer:
         self._reconnect_timeout = reconnect_timeout
         self._queue: SimpleQueue[Caller | None] = SimpleQueue()
         self._committing = Lock()
-        # Who holds `_committing` owns the appender and may change the cache.
+        # The thread that holds `_committing` owns the appender and may change the cache.
         self._appender: Appender | None = None
         self._closed = False
         self._starting = Lock()
         self._thread: Thread | None = None
 
     def submit(self, writes: Sequence[Pending]) -> None:
-        """Commits one caller's writes, with whatever else waits; returns once all are settled."""
+        """Commits one caller's writes together with all other waiting writes; returns when they are settled."""
         if (
             self._queue.empty()
             and not self.gathering.waits
             and self._committing.acquire(blocking=False)
         ):
-            # Nobody else commits, so no thread need be woken for it.
+            # No other thread is committing, so none has to be woken.
             try:
                 self._commit_all(writes)
             finally:
@@ -89,7 +89,7 @@ class Committer:
             caller.wait()
 
     def recommit(self, writes: Sequence[Pending], *, may_be_written: bool) -> None:
-        """Commits writes under the head's lock; `may_be_written`: an earlier commit may have written them."""
+        """Commits writes under the head's lock. `may_be_written` says that an earlier commit may have written them."""
         with self._committing:
             if may_be_written or any(write.alone for write in writes):
                 self._commit_each(writes, may_be_written=may_be_written)
@@ -98,7 +98,7 @@ class Committer:
                 writes = self._commit_again(writes)
 
     def close(self) -> None:
-        """Commits what still waits, and ends; later writes are refused."""
+        """Commits the writes that still wait, and closes. Later writes are refused."""
         self._queue.put(None)
         with self._starting:
             thread = self._thread
@@ -111,7 +111,7 @@ class Committer:
         self._refuse_waiting()
 
     def _start(self) -> None:
-        """Starts the thread that commits for callers who wait; with one caller none is needed."""
+        """Starts the thread that commits for waiting callers; a single caller commits for itself."""
         with self._starting:
             if self._thread is None:
                 self._thread = Thread(target=self._serve, name="jobledger-committer", daemon=True)
@@ -128,7 +128,7 @@ class Committer:
                 wake(callers)
 
     def _refuse_waiting(self) -> None:
-        """Wakes callers that came while it was closed; later callers do so themselves."""
+        """Wakes callers that arrived while the committer was being closed; later callers are refused at once."""
         with suppress(Empty):
             while True:
                 caller = self._queue.get_nowait()
@@ -137,7 +137,7 @@ class Committer:
                     caller.wake()
 
     def _with_waiting(self, caller: Caller) -> list[Caller]:
-        """The caller and those that wait behind it."""
+        """Returns the caller and those that wait behind it."""
         callers, size = [caller], len(caller.writes)
         weight = encoded_bytes(caller.writes)
         with suppress(Empty):
@@ -152,7 +152,7 @@ class Committer:
         return callers
 
     def _commit_all(self, writes: Sequence[Pending]) -> None:
-        """Settles all of them; never raises."""
+        """Settles all of these writes; never raises."""
         if self._closed:
             refuse_closed(writes)
             return
@@ -167,7 +167,7 @@ class Committer:
         self.written()
 
     def _commit_together(self, writes: Sequence[Pending]) -> Sequence[Pending]:
-        """Commits a batch; returns those that have to be decided again."""
+        """Commits a batch; returns the writes that must be decided again."""
         contended = self.contention.among(writes)
         try:
             return self._commit_locked(writes, contended) if contended else self._commit(writes)
@@ -178,7 +178,7 @@ class Committer:
             return ()
 
     def _commit(self, writes: Sequence[Pending]) -> Sequence[Pending]:
-        """Commits a batch decided on jobs as this process knows them; returns the same."""
+        """Commits a batch that was decided on cached jobs; returns the writes that must be decided again."""
         appender = self._connected()
         batch = Batch(self.cache)
         batch.add(writes)
@@ -188,7 +188,7 @@ class Committer:
         return self._settled(batch, _appended(appender, batch))
 
     def _commit_locked(self, writes: Sequence[Pending], names: Sequence[str]) -> Sequence[Pending]:
-        """Commits a batch while other processes wait, with these jobs as they are then."""
+        """Commits a batch under the head's lock, and reads these jobs first."""
         known = {name: self.cache.find(name) for name in names}
         self.cache.evict(names)
         appender = self._connected()
@@ -204,7 +204,7 @@ class Committer:
         return self._settled(batch, placed)
 
     def _commit_again(self, writes: Sequence[Pending]) -> Sequence[Pending]:
-        """Commits a batch while other processes wait, with all jobs and requests as they are then."""
+        """Commits a batch under the head's lock, and reads all of its jobs and requests first."""
         for write in writes:
             write.looks_up = True
         try:
@@ -214,7 +214,7 @@ class Committer:
             return ()
 
     def _settled(self, batch: Batch, placed: Placed | None) -> Sequence[Pending]:
-        """Settles the writes of a batch that was written; returns those that have to be decided again."""
+        """Settles the writes of a batch that was written; returns those that must be decided again."""
         if placed is not None:
             self.gathering.note(placed, len(batch.rows))
         self.cache.store(batch.jobs.values(), placed, batch.added_bytes)
@@ -228,7 +228,7 @@ class Committer:
             self._commit_alone(write, may_be_written=may_be_written)
 
     def _commit_alone(self, write: Pending, *, may_be_written: bool) -> None:
-        """Commits one write, again on a new connection each time that it breaks, until the timeout."""
+        """Commits one write. If the connection breaks, it retries on a new one until the timeout."""
         deadline, pause = write.since + self._reconnect_timeout, FIRST_PAUSE_SECONDS
         while True:
             self.cache.evict([*write.names, *write.touches])
@@ -245,7 +245,7 @@ class Committer:
                 return
 
     def _attempt(self, write: Pending, *, may_be_written: bool) -> None:
-        """One write in a transaction of its own that keeps others out."""
+        """Commits one write in its own transaction, under the head's lock."""
         appender = self._connected()
         jobs = {}
         try:
@@ -260,13 +260,15 @@ class Committer:
                 jobs = appender.load(write.names)
                 placed = write.write(appender, jobs)
         except UniqueViolation:
-            appender.check_versions(first_versions(write.rows))  # Says which, and what is there.
+            appender.check_versions(
+                first_versions(write.rows)
+            )  # The error then names the job and its stored version.
             raise
         write.placed = placed
         self.cache.store(jobs.values(), placed, write.added_bytes)
 
     def _connected(self) -> Appender:
-        """The connection to write on, made anew if it broke."""
+        """Returns the connection for writing, and opens a new one if it broke."""
         CONNECTIONS.check()
         if self._appender is None or self._appender.broken:
             self._appender = None
@@ -281,13 +283,13 @@ class Committer:
 
 
 def _appended(appender: Appender, batch: Batch) -> Placed | None:
-    """Writes what the batch decided; None if that is nothing."""
+    """Writes the batch's rows; returns None if it has none."""
     rows = batch.rows
     return appender.append(rows, batch.requests, batch.changes) if rows else None
 
 
 def _translated(error: Exception, *, written: bool | None) -> Exception:
-    """PostgreSQL's error as the ledger's; `written` as LedgerUnavailableError has it."""
+    """Translates PostgreSQL's error into the ledger's; `written` is the field of LedgerUnavailableError."""
     try:
         with translated():
             raise error

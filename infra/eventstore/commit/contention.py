@@ -1,4 +1,4 @@
-"""Jobs that several processes write to: what a process believes of them is often out of date."""
+"""Jobs that several processes write to, so that the cached job is often outdated."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -13,21 +13,21 @@ MAX_CONTENDED: Final = 10_000
 
 
 class Contention:
-    """Which jobs another process wrote to a moment ago; one thread notes them, and any may ask."""
+    """The jobs that another process just wrote to. One thread records them, and any thread may ask."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
         """The time (`time.monotonic`) up to which each job counts as contended."""
 
     def among(self, writes: Iterable[Pending]) -> list[str]:
-        """Those of the writes' jobs that are contended."""
+        """Returns which jobs of the writes are contended."""
         if not self._until:
             return []
         now = time.monotonic()
         return [name for name in names_of(writes) if self._until.get(name, 0) > now]
 
     def note(self, known: Mapping[str, Job | None], read: Mapping[str, Job]) -> None:
-        """Notes the jobs that were read at another version than the process knew."""
+        """Records the jobs that were read at another version than the cached one."""
         now = time.monotonic()
         if len(self._until) > MAX_CONTENDED:
             self._until = {name: until for name, until in self._until.items() if until > now}
@@ -38,5 +38,5 @@ class Contention:
 
 
 def names_of(writes: Iterable[Pending]) -> list[str]:
-    """The jobs of the writes, each once."""
+    """Returns the jobs of the writes, without duplicates."""
     return list(dict.fromkeys(name for write in writes for name in write.names))

@@ -1,4 +1,4 @@
-"""How long a batch waits for more callers: only while other processes write to the ledger, too.
+"""How long a batch waits for more callers. It waits only while other processes write to the ledger.
 
 Each commit holds the head's lock until it is flushed, and costs the server as much as five events
 do. One process alone fills its next batch while the one before is on its way. Several processes
@@ -12,13 +12,13 @@ from typing import Final
 from jobledger.infra.eventstore.stored_event import Placed
 
 OTHERS_SECONDS: Final = 0.1
-"""How long other processes count as writing after one of them was seen to."""
+"""How long other processes count as writing after a write of theirs was seen."""
 PAUSE_SECONDS: Final = 0.000_2
 MAX_WAIT_SECONDS: Final = 0.001
 
 
 class Gathering:
-    """Whom a batch waits for; used by the one thread or task that commits."""
+    """Determines how long a batch waits; only the thread or task that commits uses it."""
 
     def __init__(self) -> None:
         self._next_position = 0
@@ -34,17 +34,17 @@ class Gathering:
         return self._expected > 1 and time.monotonic() < self._others_until
 
     def note(self, placed: Placed, rows: int) -> None:
-        """Notes where so many rows were written: another process filled a gap before them."""
+        """Records where rows were written; a gap before them was filled by another process."""
         if self._next_position and placed.first_position != self._next_position:
             self._others_until = time.monotonic() + OTHERS_SECONDS
         self._next_position = placed.first_position + rows
 
     def expect(self, callers: int) -> None:
-        """Notes how many callers were in a batch, or waited behind it."""
+        """Records how many callers were in a batch, or waited behind it."""
         self._expected = callers
 
     def pauses(self, waiting: Callable[[], int]) -> Iterator[float]:
-        """The seconds to sleep, again and again, until the expected callers wait or the time is up.
+        """Yields pauses until the expected number of callers wait, or the time is over.
 
         Args:
             waiting: Returns how many callers wait.

@@ -1,4 +1,4 @@
-"""What decides on a report of another system."""
+"""The type of a function that decides a report of another system."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from jobledger.domain.job import Job
 
 
 class Judge(Protocol):
-    """Decides what is recorded of a report; `past` are all events of the job, if it asked for them."""
+    """Decides which events are recorded for a report; `past` has all events of the job, if the judge asked for them."""
 
     def __call__(
         self, report: Data, job: Job, /, *, at: datetime | None, past: Sequence[Event] | None

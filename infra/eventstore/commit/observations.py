@@ -1,4 +1,4 @@
-"""Deciding what thousands of reports of other systems make happen, in memory and in their order."""
+"""Decides thousands of reports of other systems, in memory and in their order."""
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from jobledger.infra.privacy.envelope import MARKER, NotEncryptedError
 
 
 class Observation(Protocol):
-    """What another system reports of one job; `ObservedEvent` is one."""
+    """A report of another system on one job; `ObservedEvent` is one."""
 
     @property
     def name(self) -> str:
@@ -34,19 +34,19 @@ class Observation(Protocol):
 
     @property
     def data(self) -> Data:
-        """What is reported."""
+        """The event's data."""
 
     @property
     def about(self) -> AboutReport | About:
-        """When, by whom, and the request id."""
+        """The metadata: time, actor and request id."""
 
     @property
     def judge(self) -> Judge:
-        """Decides on it."""
+        """The judge that decides it."""
 
 
 class Introduction(NamedTuple):
-    """The report that makes a job, which is worked out only where there is none."""
+    """The report that creates a job; it is made only if the job does not exist."""
 
     name: str
     make: Callable[[], Observation]
@@ -54,14 +54,14 @@ class Introduction(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What came of one report."""
+    """The outcome of one report."""
 
     types: Sequence[str] = ()
-    """The types of the events that were written for it."""
+    """The types of the events that were written for the report."""
     before: int = 0
-    """How many events the same request wrote earlier."""
+    """How many events the same request had written before."""
     error: LedgerError | None = None
-    """Why it was refused."""
+    """The error that refused it."""
 
 
 NOTHING: Final = Observed()
@@ -70,14 +70,14 @@ _SCHEMAS: Final = {type_: cls.schema_number for type_, cls in EVENT_TYPES.items(
 
 
 class Request(NamedTuple):
-    """What is known of a request that was made earlier: its job, and how many events it wrote."""
+    """An earlier request: its job, and how many events it wrote."""
 
     name: str
     events: int
 
 
 class Decisions:
-    """The decisions on a batch; each is made on what the ones before it did."""
+    """The decisions on a batch; each one takes the earlier ones into account."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Decisions:
         requests: Mapping[str, Request],
         pasts: Mapping[str, Sequence[Event]],
     ) -> None:
-        """Begins without any decision.
+        """Creates an object without decisions.
 
         Args:
             jobs: The jobs before it, and after each decision; a missing one does not exist.
@@ -107,7 +107,7 @@ class Decisions:
         """The last one, which was checked."""
 
     def decide_all(self, observed: Iterable[Observation | Introduction]) -> None:
-        """Adds what each report makes happen to its outcomes.
+        """Decides each report, and adds its outcome.
 
         Args:
             observed: The reports, in their order.
@@ -144,13 +144,13 @@ class Decisions:
         return (job := self.jobs.get(name)) is not None and job.version > 0
 
     def _job(self, name: str) -> Job | None:
-        """The job as all reports so far made it; None if there is none."""
+        """Returns the job after all reports so far; None if it does not exist."""
         if (fields := self._changing.pop(name, None)) is not None:
             self.jobs[name] = job_with(fields)
         return self.jobs.get(name)
 
     def _adds(self, report: PlainEvent) -> bool:
-        """Whether a plain report is recorded as it is; the job is changed then."""
+        """Records a plain report as it is, if the job allows it; returns whether it did."""
         name, type_, reported, encoded, at, request_id, actor, _ = report
         key = f"{name.split('/', 2)[1]}/{request_id}"
         if key in self._requests or name in self._pasts or name in self.past_needed:
@@ -203,7 +203,7 @@ class Decisions:
         past: list[Event] | None,
         place: tuple[datetime, str | None, str | None, str | None],
     ) -> list[Event]:
-        """The events of a report, which are added to what is written; the job is then as they make it."""
+        """Adds the events of a report to those that are written, applies them to the job, and returns them."""
         after, events = job, list[Event]()
         encoded = self._encoded(judge, report, job, at, past)
         for data, json in encoded:
@@ -228,7 +228,7 @@ class Decisions:
         at: datetime | None,
         past: Sequence[Event] | None,
     ) -> list[tuple[Data, bytes]]:
-        """What happens, and its bytes; the report is mended if it cannot be stored."""
+        """Decides and encodes a report; a report that cannot be stored is mended first."""
         try:
             return [(data, data.encode()) for data in judge(report, job, at=at, past=past)]
         except InvalidFieldError:

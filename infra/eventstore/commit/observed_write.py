@@ -1,4 +1,4 @@
-"""Writing what other systems report, a few thousand reports at once: decided ahead, written by COPY."""
+"""Writes a few thousand reports of other systems at once: they are decided ahead and written by COPY."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -24,11 +24,11 @@ READ_HISTORIES: Final = sql.load(__package__, "read_histories")
 
 
 class ObservedWrite(BulkWrite):
-    """Reports on any jobs, in their order; what is known already is left out.
+    """Reports on any jobs, in their order; reports that are recorded already are left out.
 
-    They are decided before anybody waits, on jobs as this process knows them. If another process
-    wrote to one of them, or if a report has to be placed among a job's earlier events, all are
-    decided again on what is stored, while other writers wait.
+    They are decided on cached jobs, before any lock is taken. If another process
+    wrote to one of the jobs, or if a report must be placed among a job's earlier events, all are
+    decided again on the stored jobs, under the head's lock.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class ObservedWrite(BulkWrite):
 
     @property
     def outcomes(self) -> Sequence[Observed]:
-        """What came of each report, once it is written."""
+        """The outcome of each report, after the write."""
         assert self._decided is not None
         return self._decided.outcomes
 
     def again(self) -> None:
-        """Lets it be decided on what is stored."""
+        """Makes the write decide again on the stored jobs."""
         self._decided, self.error = None, None
 
     def _decide(
@@ -81,11 +81,11 @@ class ObservedWrite(BulkWrite):
         return decisions
 
     def while_folding(self) -> None:
-        """Lets the caller go on."""
+        """Lets the caller do other work."""
         self._meanwhile()
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
-        """As BulkWrite does, once it is decided."""
+        """Decides, and writes as BulkWrite does."""
         decided = self._decided
         if decided is None or not self._holds(appender, decided):
             decided = self._decided = self._on_stored(appender)
@@ -102,7 +102,7 @@ class ObservedWrite(BulkWrite):
         return super().write(appender, jobs) if decided.made else None
 
     def _holds(self, appender: Appender, decided: Decisions) -> bool:
-        """Whether it was decided on what is stored, where the versions that it writes do not prove that."""
+        """Whether the decisions hold for the stored jobs, where the written versions do not prove it."""
         if decided.past_needed or (not self._new and self._made(appender, self._known)):
             return False
         silent = list({*self.touches} - {each[NAME] for each in decided.made})
@@ -112,12 +112,12 @@ class ObservedWrite(BulkWrite):
 
     @cached_property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]
-        """Made only where COPY does not serve, or to find out whether they were written."""
+        """The rows, for when COPY cannot be used, and to check whether they were written."""
         made = [] if self._decided is None else self._decided.made
         return [row_of(event_of(each), each[DATA]) for each in made]
 
     def _on_stored(self, appender: Appender) -> Decisions:
-        """Decides on what is stored; the head is locked."""
+        """Decides on the stored jobs; the head is locked."""
         self.__dict__.pop("rows", None)
         stored = {name: job for name, job in appender.load(self.touches).items() if job.version}
         self._known = stored
@@ -129,7 +129,7 @@ class ObservedWrite(BulkWrite):
             pasts |= _histories(appender, list(decided.past_needed))
 
     def _made(self, appender: Appender, known: dict[str, Job]) -> dict[str, Request]:
-        """The requests that were made earlier; of a job that does not exist there were none."""
+        """Returns the earlier requests; a job that does not exist has none."""
         keys = [
             f"{each.name.split('/', 2)[1]}/{request}"
             for each in self._observed
@@ -144,7 +144,7 @@ class ObservedWrite(BulkWrite):
 
 
 def _histories(appender: Appender, names: list[str]) -> dict[str, list[Event]]:
-    """All events of these jobs, oldest first."""
+    """Returns all events of these jobs, oldest first."""
     found: dict[str, list[Event]] = {name: [] for name in names}
     for row in appender.connection.execute(READ_HISTORIES, (names,), binary=True):
         event = RecordedEvent(*row).event

@@ -1,6 +1,6 @@
-"""Appends that wait for a commit: a decision on one job or several, or events decided elsewhere.
+"""Pending writes: a decision on one job or several, or events that were decided elsewhere.
 
-A pending write is settled once: it was written (`placed`), there was nothing to write, its request
+A pending write is settled exactly once: it was written (`placed`), there was nothing to write, its request
 id was used before (`used_for`), or it failed (`error`). Its caller reads these fields.
 """
 
@@ -29,9 +29,9 @@ from jobledger.projections.jobs import Change, change
 
 
 class Intent(Protocol):
-    """Decides which events happen to a job; `past` are all its events, if they were asked for.
+    """Decides which events happen to a job; `past` has all of its events, if they were requested.
 
-    Raises LedgerError where none may happen, and PastNeededError to ask for the job's events.
+    Raises LedgerError to refuse, and PastNeededError to request the job's events.
     """
 
     def __call__(self, job: Job, *, past: Sequence[Event] | None) -> Sequence[Data]:
@@ -40,7 +40,7 @@ class Intent(Protocol):
 
 
 class Provenance(NamedTuple):
-    """Where an event comes from: UTC time it occurred, its actor, its request, its trace."""
+    """The origin of an event: when it occurred (UTC), its actor, its request, its trace."""
 
     occurred_time: datetime
     actor: str | None = None
@@ -49,35 +49,35 @@ class Provenance(NamedTuple):
 
 
 class Pending(ABC):
-    """One caller's append."""
+    """One caller's write."""
 
     names: Sequence[str] = ()
-    """The jobs whose state it needs."""
+    """The jobs whose state the decision needs."""
     touches: Sequence[str] = ()
-    """Jobs that it changes in the database only."""
+    """Jobs that only the database changes."""
     request_id: str | None = None
     request_key: str | None = None
-    """The project and the id of its request: ids count within a project."""
+    """The project and the request id: request ids are unique within a project."""
     looks_up: bool = True
     """Whether its request is looked up before it is decided. If not, `append` refuses one that was made before."""
     rows: Sequence[Row] = ()
-    """What it would write, once it is decided; empty if nothing."""
+    """The rows to write, after the decision."""
     prepared: Mapping[str, Change] = {}
-    """Changes of its jobs, as far as its caller worked them out."""
+    """Changes of the jobs that were computed in the caller's thread."""
     assumed_new: Mapping[str, Job] = {}
-    """Jobs that its caller assumes to be new, so that nobody reads them; if they are not, their versions conflict."""
+    """Jobs that the caller assumes to be new, so they are not read; if they exist, their versions conflict."""
     past_names: Sequence[str] = ()
-    """The jobs of which it needs all events; it is `alone` then."""
+    """The jobs whose events are all needed; the write is then `alone`."""
     pasts: Mapping[str, Sequence[Event]] = {}
-    """Their events, once they were read."""
+    """The events of these jobs, after they were read."""
     added_bytes: int | None = None
     """How many bytes its jobs can have gained in memory, if it knows."""
     alone: bool = False
-    """Whether it needs a transaction of its own, on jobs as they are then."""
+    """Whether the write needs its own transaction, in which its jobs are read."""
     placed: Placed | None = None
     error: BaseException | None = None
     used_for: str | None = None
-    """The job that its request id was used for before."""
+    """The job that the request id was used for before."""
 
     def __init__(self) -> None:
         self.since = time.monotonic()
@@ -85,17 +85,17 @@ class Pending(ABC):
 
     @abstractmethod
     def decide(self, jobs: dict[str, Job]) -> None:
-        """Decides on `jobs`: fills `rows`, and puts the jobs as they will be into `jobs`.
+        """Decides on `jobs`: fills `rows`, and replaces the changed jobs in `jobs`.
 
-        Raises LedgerError, having changed nothing.
+        If it raises LedgerError, nothing was changed.
         """
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
-        """Writes the events on `jobs` as they are, in a transaction that keeps other writers out.
+        """Decides on `jobs`, and writes the events, in a transaction that holds the head's lock.
 
         Args:
             appender: Writes in the transaction.
-            jobs: The jobs; left as they will be.
+            jobs: The current jobs; the changed ones are replaced.
 
         Returns:
             Where the events were written; None if there was nothing to write.
@@ -111,13 +111,13 @@ class Pending(ABC):
 
 
 class JobWrite(Pending):
-    """What an intent decides on one job."""
+    """A write to one job."""
 
     before: Job | None = None
-    """The job it was decided on."""
+    """The job on which it was decided."""
     events: Sequence[Event] = ()
     is_plain: bool = False
-    """Whether it would store personal values that are not encrypted."""
+    """Whether it contains personal values that are not encrypted."""
     _repeated: Sequence[RecordedEvent] = ()
 
     def __init__(
@@ -131,12 +131,12 @@ class JobWrite(Pending):
         mend: Callable[[], Intent] | None = None,
         is_one_of_many: bool = False,
     ) -> None:
-        """`is_one_of_many`: whether its job's row is made from several writes, so that this one makes none.
+        """`is_one_of_many`: whether the job's row is made from several writes, so this one makes none.
 
-        `encrypted`: whether personal values in what is intended are encrypted, if there are any.
+        `encrypted`: whether all personal values in the intent are encrypted.
 
-        `mend` makes the intent of what can be stored, where `intent` makes events that cannot.
-        `past` are all events of the job, where a late report has to be placed among them.
+        `mend` makes an intent whose events can be stored, if those of `intent` cannot.
+        `past` has all events of the job, if a late report must be placed among them.
         """
         super().__init__()
         self.name = name
@@ -155,11 +155,11 @@ class JobWrite(Pending):
 
     @property
     def result(self) -> Job:
-        """The job as it is once that was written."""
+        """The job after the write."""
         return self.after if self.placed is None else self.after.known_at(self.placed.recorded_time)
 
     def prepare(self, job: Job) -> None:
-        """Decides on `job`, and encodes the events; raises LedgerError where none may happen."""
+        """Decides on `job`, and encodes the events; raises LedgerError if the request is refused."""
         self.before, self.rows = None, ()
         after, events, encodings, rows = job, [], [], []
         for fact, encoded in self._decided(job, self._past):
@@ -175,7 +175,7 @@ class JobWrite(Pending):
         self.prepared = {self.name: change(job, after)} if is_prepared else {}
 
     def among(self, past: Sequence[Event]) -> Self:
-        """Returns the same write, decided on all events of its job: a late report is placed there."""
+        """Returns the same write, decided on all events of its job, so that a late report can be placed."""
         write = type(self)(
             self.name,
             self._intent,
@@ -188,9 +188,9 @@ class JobWrite(Pending):
         return write
 
     def decide_ahead(self, job: Job | None) -> None:
-        """Decides in its caller's time, on a job that may be out of date; None: it is taken for new.
+        """Decides in the caller's thread, on a job that may be outdated; None means that it is assumed to be new.
 
-        What is refused is decided again once it is known what the job is now.
+        A refusal is decided again when the job's current state is known.
         """
         try:
             self.prepare(job or absent(self.name))
@@ -200,7 +200,7 @@ class JobWrite(Pending):
             self.assumed_new = {self.name: self.before}
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """Decides anew unless the job is the one it was prepared on."""
+        """Decides again, unless the job is the one that it was prepared on."""
         job = jobs[self.name]
         if self.before is not job:
             self.prepare(job)
@@ -213,14 +213,14 @@ class JobWrite(Pending):
         history: Sequence[RecordedEvent],
         is_repeated: Callable[[bytes, bytes], bool] = operator.eq,
     ) -> None:
-        """Answers with what the same request wrote before.
+        """Answers with the events that the same request wrote before.
 
         Args:
             history: The job's events.
             is_repeated: Compares the data of this write with stored data.
 
         Raises:
-            RequestReusedError: This intent, on the job as it was then, decides something else.
+            RequestReusedError: The intent decides differently on the job as it was at that time.
         """
         stored = [event for event in history if event.request_id == self.request_id]
         first, last = stored[0].version, stored[-1].version
@@ -241,7 +241,7 @@ class JobWrite(Pending):
         self._repeated = stored
 
     def _decided(self, job: Job, past: Sequence[Event] | None) -> list[tuple[Data, bytes]]:
-        """What happens to the job, and its bytes; as it is mended, where it cannot be stored."""
+        """Decides and encodes the events; they are mended if they cannot be stored."""
         try:
             return [(fact, fact.encode()) for fact in self._intent(job, past=past)]
         except InvalidFieldError:
@@ -251,7 +251,7 @@ class JobWrite(Pending):
             return self._decided(job, past)
 
     def recorded(self) -> list[RecordedEvent]:
-        """What was written, once it was."""
+        """The events that were written."""
         if self.placed is None:
             return list(self._repeated)
         assert self.before is not None
@@ -261,7 +261,7 @@ class JobWrite(Pending):
             name, version, data, occurred_time, actor, request_id, trace_parent, _ = event
             type_, schema = event.type, data.schema_number
             state = entered_state(type_, schema, encoded) or state
-            # Keywords would take twice the time, for each event that is written.
+            # Keyword arguments would take twice the time, for every event.
             recorded.append(
                 RecordedEvent(
                     position,
@@ -283,7 +283,7 @@ class JobWrite(Pending):
 
 
 class JobsWrite(Pending):
-    """What an intent decides on each of several jobs: all of it is written, or nothing."""
+    """A write to several jobs, atomically."""
 
     def __init__(
         self,
@@ -299,13 +299,13 @@ class JobsWrite(Pending):
 
     @property
     def after(self) -> list[Job]:
-        """The jobs as they are then."""
+        """The jobs after the write."""
         afters = (write.after for write in self._writes)
         placed = self.placed
         return [job if placed is None else job.known_at(placed.recorded_time) for job in afters]
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """Raises what the intent raises of any of them, before anything is changed."""
+        """Decides on all of the jobs; raises the intent's error for any of them before it changes anything."""
         after = dict(jobs)
         for write in self._writes:
             write.decide(after)
@@ -315,9 +315,9 @@ class JobsWrite(Pending):
 
 
 class DecidedWrite(Pending):
-    """Events decided elsewhere, of any number of jobs, written all or not at all.
+    """Events of any number of jobs that were decided elsewhere, written atomically.
 
-    `rows` may hold events of other aggregates too; only `events` are folded into jobs.
+    `rows` may include events of other aggregates; only `events` are folded into jobs.
     """
 
     def __init__(self, rows: Sequence[Row], events: Sequence[Event]) -> None:
@@ -333,19 +333,19 @@ class DecidedWrite(Pending):
         self._events = events
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """The events are folded, not judged: they are history."""
+        """Folds the events without judging them: they are history."""
         fold_all(self._events, jobs, self.pasts)
 
 
 def placed_names(events: Iterable[Event]) -> list[str]:
-    """The jobs of which some of these events take effect before others."""
+    """The jobs whose events in this write take effect before earlier ones."""
     return sorted({event.name for event in events if event.placed_after is not None})
 
 
 def fold_all(
     events: Iterable[Event], jobs: dict[str, Job], pasts: Mapping[str, Sequence[Event]]
 ) -> None:
-    """Folds events of several jobs into `jobs`; `pasts` are all earlier events of some of them."""
+    """Folds events of several jobs into `jobs`; `pasts` has all earlier events of some of them."""
     following: dict[str, list[Event]] = {}
     for event in events:
         following.setdefault(event.name, []).append(event)
@@ -355,7 +355,7 @@ def fold_all(
 
 
 def first_versions(rows: Sequence[Row]) -> dict[str, int]:
-    """The version each name begins with."""
+    """Returns each name's first version."""
     first: dict[str, int] = {}
     for row in rows:
         first.setdefault(row.name, row.version)
@@ -365,7 +365,7 @@ def first_versions(rows: Sequence[Row]) -> dict[str, int]:
 def changes(
     before: Mapping[str, Job], after: Mapping[str, Job], prepared: Mapping[str, Change]
 ) -> list[Change]:
-    """What became of the jobs that are not as they were; prepared changes are used where they fit."""
+    """Returns the changes of the jobs; prepared changes are used if they match."""
     made = []
     for name, job in after.items():
         was = before[name]

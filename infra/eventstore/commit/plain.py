@@ -1,4 +1,4 @@
-"""Plain reports on their way into the ledger: their bytes are known before anything is decided."""
+"""Plain reports, whose bytes are known before they are decided."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _EVALUATION_JOBS: Final = f"/{EVALUATION_JOBS}/"
 
 
 class PlainEvent(NamedTuple):
-    """What another system reports of one job, in data without a meaning to the ledger."""
+    """A report of another system on one job, with data that the ledger does not interpret."""
 
     name: str
     type: str
     fields: Mapping[str, Any]
-    """The data, as JSON has it."""
+    """The data, as JSON values."""
     encoded: bytes
     """The data's canonical JSON."""
     time: datetime
-    """When it occurred (UTC)."""
+    """When the event occurred (UTC)."""
     request_id: str
     actor: str
     judge: Judge = observe
@@ -38,12 +38,12 @@ class PlainEvent(NamedTuple):
 
     @property
     def data(self) -> Data:
-        """The same as `observe` takes it."""
+        """The data in the form that `observe` takes."""
         return parse_report(self.type, self.fields)
 
     @property
     def about(self) -> AboutReport:
-        """When, by whom, and the request id."""
+        """The metadata: time, actor and request id."""
         return {
             "occurred_time": self.time,
             "request_id": self.request_id,

@@ -1,4 +1,4 @@
-"""Writing decided events of which some are stored already: those are left out, and the others follow them."""
+"""Writes decided events of which some are stored already: the stored ones are left out."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,15 +11,15 @@ from jobledger.infra.eventstore.commit.bulk import BulkWrite
 from jobledger.infra.eventstore.stored_event import Placed
 
 IsRepeated = Callable[[bytes, bytes], bool]
-"""Whether data to be written says what some stored data says."""
+"""A function that compares data to be written with stored data."""
 _PLACE: Final = slice(2, 4)
-"""Where a found row has its name and version."""
+"""The indexes of the name and the version in a found row."""
 
 
 class ResumedWrite(BulkWrite):
-    """What a bulk write would write, but for events that are stored just so.
+    """A bulk write without the events that are stored already.
 
-    Raises VersionConflictError, having written nothing, where another event is stored at a version.
+    Raises VersionConflictError, and writes nothing, if another event is stored at one of the versions.
     """
 
     def __init__(self, write: BulkWrite, is_repeated: IsRepeated) -> None:
@@ -28,7 +28,7 @@ class ResumedWrite(BulkWrite):
         self._is_repeated = is_repeated
 
     def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
-        """As BulkWrite does, once what is stored is left out."""
+        """Leaves out the stored events, and writes as BulkWrite does."""
         self._leave_out_stored(appender)
         return super().write(appender, jobs) if self.events else None
 
@@ -44,7 +44,7 @@ class ResumedWrite(BulkWrite):
         self.keep([event for event in self.events if (event.name, event.version) not in stored])
 
     def _is_stored(self, event: Event, row: tuple[Any, ...]) -> bool:
-        """Whether a stored row holds just this event."""
+        """Whether a stored row is this event."""
         type_, data, *about = row[4:]
         mine = [event.occurred_time, event.actor, event.request_id, event.trace_parent]
         same = type_ == event.type and about == mine

@@ -1,4 +1,4 @@
-"""How much memory jobs and events take, so that what is kept of them is bounded by bytes."""
+"""Estimates the memory of jobs and events, so that caches are bounded by bytes."""
 
 import sys
 from typing import Any, Final
@@ -7,21 +7,21 @@ from jobledger.domain.data import Data
 from jobledger.domain.job import Job
 
 JOB_BYTES: Final = 1_000
-"""Of a job without spec, output, labels and error."""
+"""The bytes of a job without spec, output, labels and error."""
 EVENT_BYTES: Final = 400
-"""Of an event whose data hold nothing."""
+"""The bytes of an event without data."""
 _CONTAINERS: Final = (dict, list, tuple)
 
 
 def weight_of_job(job: Job) -> int:
-    """About how many bytes of memory a job takes."""
+    """Estimates how many bytes of memory a job takes."""
     return JOB_BYTES + sum(
         _weight(value) for value in (job.spec, job.output, job.labels, job.error)
     )
 
 
 def weight_of_data(data: Data) -> int:
-    """About how many bytes of memory an event with these data takes; less exact, and fast."""
+    """Estimates how many bytes of memory an event with these data takes; fast and less exact."""
     total = EVENT_BYTES
     extra = data.__pydantic_extra__
     for value in (*data.__dict__.values(), extra) if extra else data.__dict__.values():
@@ -41,7 +41,7 @@ def weight_of_data(data: Data) -> int:
 
 
 def _weight(value: Any) -> int:
-    """The size of a JSON value, with all that it holds."""
+    """The size of a JSON value, including nested values."""
     total, waiting = 0, [value]
     while waiting:
         part = waiting.pop()

@@ -124,6 +124,8 @@ class ChangeCommands(Methods[Answer]):
     ) -> Answer:
         """Replaces all labels of a job, also of one that has ended.
 
+        As projects.jobs.patch of AI Platform with the update mask `labels`.
+
         If the labels are the same already, nothing is written.
 
         Args:

@@ -115,6 +115,9 @@ class Commands(Methods[Answer]):
     ) -> Answer:
         """Pauses a job, so that it can be resumed.
 
+        As JobService.PauseModelDeploymentMonitoringJob of Vertex AI and evaluationJobs.pause of Data
+        Labeling.
+
         A job that is PAUSED already stays as it is, and nothing is written.
 
         Args:
@@ -157,6 +160,9 @@ class Commands(Methods[Answer]):
         trace_parent: str | None = None,
     ) -> Answer:
         """Resumes a paused job: it is QUEUED, or RUNNING if `running` is true.
+
+        As JobService.ResumeModelDeploymentMonitoringJob of Vertex AI and evaluationJobs.resume of
+        Data Labeling.
 
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.

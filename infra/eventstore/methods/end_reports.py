@@ -31,6 +31,8 @@ class EndReports(Methods[Answer]):
     ) -> Answer:
         """Reports that the job ended because that was asked for: CANCELLED.
 
+        As JOB_STATE_CANCELLED of Vertex AI.
+
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.
             reason: Why, for people. It becomes the job's `error_message`.
@@ -128,6 +130,8 @@ class EndReports(Methods[Answer]):
     ) -> Answer:
         """Reports that the job ended and some results may be missing: PARTIALLY_SUCCEEDED.
 
+        As JOB_STATE_PARTIALLY_SUCCEEDED of Vertex AI.
+
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.
             output: What the job produced, as a JSON object (`Job.output`).
@@ -223,6 +227,8 @@ class EndReports(Methods[Answer]):
         run_id: str | None = None,
     ) -> Answer:
         """Reports that the job's time ran out: EXPIRED.
+
+        As JOB_STATE_EXPIRED of Vertex AI.
 
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.

@@ -31,6 +31,8 @@ class StateReports(Methods[Answer]):
     ) -> Answer:
         """Reports that the job waits in a queue: QUEUED.
 
+        As JOB_STATE_QUEUED of Vertex AI: the job was created or resumed, and does not run yet.
+
         A running job that is reported as queued was sent back to the queue: a new attempt begins.
 
         Args:
@@ -80,6 +82,8 @@ class StateReports(Methods[Answer]):
         run_id: str | None = None,
     ) -> Answer:
         """Reports that resources are being prepared for the job: PENDING.
+
+        As JOB_STATE_PENDING of Vertex AI.
 
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.
@@ -173,6 +177,8 @@ class StateReports(Methods[Answer]):
         run_id: str | None = None,
     ) -> Answer:
         """Reports that a running job's configuration is being changed: UPDATING.
+
+        As JOB_STATE_UPDATING of Vertex AI, which only follows RUNNING.
 
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.
@@ -277,6 +283,8 @@ class StateReports(Methods[Answer]):
     ) -> Answer:
         """Reports that the job was paused and can be resumed: PAUSED.
 
+        As JOB_STATE_PAUSED of Vertex AI: the job has been stopped, and can be resumed.
+
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.
             reason: Why, for people.
@@ -322,6 +330,8 @@ class StateReports(Methods[Answer]):
         run_id: str | None = None,
     ) -> Answer:
         """Reports that a paused job waits to run again: QUEUED.
+
+        As JOB_STATE_QUEUED of Vertex AI, the state of a resumed job.
 
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.
@@ -369,6 +379,8 @@ class StateReports(Methods[Answer]):
         run_id: str | None = None,
     ) -> Answer:
         """Reports that the job's end was asked for elsewhere: CANCELLING.
+
+        As JOB_STATE_CANCELLING of Vertex AI. The job can then only succeed, fail or be cancelled.
 
         Args:
             name: The job's resource name (AIP-122), such as `projects/demo/jobs/train_1`.

@@ -1,8 +1,8 @@
 """Data Labeling v1beta1 ExampleComparisons: the ground truth of an example and a model's prediction for it.
 
-An Example knows no score: where a model has to choose one label, that is the one with the highest
-score (of equals the first); where it may choose several, those with at least 0.5, as in confusion
-matrices; and all boxes that it drew.
+An Example has no scores. If a model must choose one label, it is the one with the highest
+score (the first of equals). If it may choose several, they are those with at least 0.5, as in confusion
+matrices. All boxes that it drew are included.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader
 
 CERTAIN: Final = 0.5
-"""As in infra/evaluation/metrics/classification.py, which needs numpy."""
+"""The same threshold as in infra/evaluation/metrics/classification.py, which needs numpy."""
 BY_PEOPLE: Final = "OPERATOR"
 """Annotation.annotationSource."""
 
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """A sample, and what is true of it."""
+    """A sample and its ground truth."""
 
     sample: Sample
     truth: examples.Truth
@@ -44,8 +44,8 @@ class Compared(NamedTuple):
 def read_comparisons(
     reader: Reader, run: Run, after: int, size: int
 ) -> tuple[list[JsonObject], int | None]:
-    """So many ExampleComparisons of samples after a number; with the last one's if there are more."""
-    job = reader.read_current(run.job)  # A deleted job's evaluations stay.
+    """Returns ExampleComparisons of samples after a number, and the last sample's number if there are more."""
+    job = reader.read_current(run.job)  # The evaluations of a deleted job are kept.
     assert job is not None
     compared = _read(reader, job, run.number, after, size + 1)
     plan = read_plan(job.spec)
@@ -87,7 +87,7 @@ def _comparison(plan: Plan, dataset: str, compared: Compared) -> JsonObject:
 
 
 def _chosen(plan: Plan, predicted: examples.Predicted) -> examples.Truth:
-    """The prediction of a model as annotations."""
+    """Returns a model's prediction as annotations."""
     scored = list(zip(predicted.labels, predicted.scores, strict=True))
     if plan.boxes:
         return examples.Truth(predicted.labels, predicted.boxes)
@@ -97,7 +97,7 @@ def _chosen(plan: Plan, predicted: examples.Predicted) -> examples.Truth:
 
 
 def _payload(plan: Plan, given: Any) -> JsonObject:
-    """The example itself. There is no payload for general data: it is text, as JSON if it is no string."""
+    """Returns the example itself. The API has no payload for general data, so it is text, or JSON if it is not a string."""
     data = _said(plan, "data_json_key", given)
     reference = _said(plan, "reference_json_key", given)
     if ANNOTATIONS[plan.annotation] != "IMAGE":
@@ -107,7 +107,7 @@ def _payload(plan: Plan, given: Any) -> JsonObject:
 
 
 def _said(plan: Plan, key: str, given: Any) -> str | None:
-    """The value of one of the plan's keys, as text."""
+    """Returns the value of one of the plan's keys, as text."""
     try:
         return examples.example_key(plan._replace(keys={key: plan.keys.get(key, "")}), given)
     except examples.RejectedError:
@@ -115,7 +115,7 @@ def _said(plan: Plan, key: str, given: Any) -> str | None:
 
 
 def _annotations(plan: Plan, truth: examples.Truth, *, in_pixels: bool) -> Iterator[JsonObject]:
-    """Annotation messages: a box each, or a label each."""
+    """Returns Annotation messages, one for each box or label."""
     if plan.boxes:
         values: Iterable[Mapping[str, Any]] = (
             {"imageBoundingPolyAnnotation": {**_spec(box.label), **_poly(box, in_pixels=in_pixels)}}
@@ -133,7 +133,7 @@ def _spec(label: str) -> JsonObject:
 
 
 def _poly(box: examples.Box, *, in_pixels: bool) -> JsonObject:
-    """Its four corners, clockwise from the top left one."""
+    """Returns the four corners of a box, clockwise from the top left one."""
     corners = [(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)]
     if in_pixels:
         vertices = [{"x": round(x), "y": round(y)} for x, y in corners]

@@ -3,12 +3,12 @@
     evaluation_job.evaluation_job_id                the last part of EvaluationJob.name
     evaluation_job.model_id                         M, of EvaluationJob.modelVersion projects/P/models/M/versions/V
     evaluation_job.evaluation_job_run_time_start    Evaluation.evaluationJobRunTime from then on
-    evaluation_job.evaluation_job_run_time_end      and until then; whichever comparator stands there
+    evaluation_job.evaluation_job_run_time_end      and up to then, with any comparator
     evaluation_job.job_state                        EvaluationJob.state, as it is now
     annotation_spec.display_name                    the label that the evaluation is about
 
-Names may be in camel case, too. Where a filter names a label, it finds evaluations of labels;
-any other finds those over all labels, one a run.
+Names may be in camel case, too. A filter that names a label finds evaluations of labels;
+any other filter finds those over all labels, one for each run.
 
 Source: the parameter `filter` of datalabeling.projects.evaluations.search.
 """
@@ -50,11 +50,11 @@ BY_LABEL: Final = SQL(
     "SELECT n::integer AS place, one AS evaluation"
     " FROM json_array_elements(runs.evaluations::json) WITH ORDINALITY AS ones (one, n) WHERE n > 1"
 )
-"""The evaluations of a run that a filter is about: over all labels, or of each label."""
+"""Which evaluations of a run a filter is about: the one over all labels, or those of each label."""
 
 
 class Found(NamedTuple):
-    """A filter in SQL: the rows it is about, the condition, and its parameters."""
+    """A filter in SQL: its rows, its condition, and its parameters."""
 
     listed: SQL
     condition: Composable
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def render(text: str) -> Found:
-    """Raises InvalidFieldError for a filter that cannot be read, or a field or value there is not."""
+    """Renders a filter; raises InvalidFieldError for one that cannot be parsed, or for an unknown field or value."""
     quoted = _TIME.sub(lambda match: match[1] or f'"{match[2]}"', text)
     tree = read_filter(quoted, EVERYTHING, _translate)
     rendering = _Rendering()
@@ -72,7 +72,7 @@ def render(text: str) -> Found:
 
 
 def of_model(restriction: Restriction) -> Restriction:
-    """A comparison with a model's id, as one of model versions; raises InvalidFieldError."""
+    """Returns a comparison with a model's id as a comparison of model versions; raises InvalidFieldError."""
     if restriction.comparator not in _EQUAL:
         raise InvalidFieldError("filter", "model ids cannot be ordered; compare them with =")
     versions = f"*/models/{restriction.value.replace('*', '')}/versions/*"
@@ -90,7 +90,7 @@ def _as_it_is(_: str, text: str) -> str:
 
 def _as_time(_: str, text: str) -> str:
     try:
-        # Cut to microseconds: PostgreSQL would round.
+        # Truncated to microseconds, because PostgreSQL would round.
         return _NANOSECONDS.sub(r"\1", str(timestamp(text, 0)))
     except Refused as refused:
         raise InvalidFieldError("filter", f"{text[:80]!r} {refused.why}") from None
@@ -103,15 +103,15 @@ COLUMNS: Final[dict[tuple[str, ...], Column]] = {
         _as_it_is,
     ),
     JOB_ID: Column("split_part(name, '/', -1)", _as_it_is),
-    # All of a run have the same. It is near the beginning, and the whole is long: only what may be
-    # written otherwise is read as JSON.
+    # All evaluations of a run have the same. It is near the beginning of a long text, so only text that may be
+    # written differently is parsed as JSON.
     RUN_TIME: Column(
         'coalesce(substring(left(evaluations, 500) from \'"evaluationJobRunTime":"([^"]*)"\'),'
         " evaluations::json -> 0 ->> 'evaluationJobRunTime')::timestamptz",
         _as_time,
     ),
 }
-"""In addition to those of jobs."""
+"""Columns in addition to those of jobs."""
 
 
 class _Rendering(Rendering):
@@ -154,7 +154,7 @@ def _compared(restriction: Restriction, field: tuple[str, ...]) -> Filter:
 
 
 def _bound(restriction: Restriction, comparator: str) -> Filter:
-    """`start = T` as the API says it, and `start >= T` as one might, are the same bound."""
+    """Returns the bound: `start = T`, as the API has it, means the same as `start >= T`."""
     if restriction.comparator not in _BOUND:
         raise InvalidFieldError(
             "filter", f"{'.'.join(restriction.field)} is a bound already; compare it with ="

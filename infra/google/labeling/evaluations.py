@@ -1,6 +1,6 @@
-"""Data Labeling v1beta1 evaluations: what runs of evaluation jobs found, read and never written here.
+"""Data Labeling v1beta1 evaluations: the results of runs of evaluation jobs, which are only read here.
 
-An evaluation is there once its run's EvaluationCreated is, and stays when its job is deleted.
+An evaluation exists from its run's EvaluationCreated on, and is kept when its job is deleted.
 """
 
 from typing import Any, Final, NamedTuple
@@ -24,7 +24,7 @@ FIND_EVALUATED: Final = sql.load(__package__, "find_evaluated")
 SEARCH_EVALUATIONS: Final = sql.template(__package__, "search_evaluations")
 DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 100
-"""Evaluations in one page; their curves are long."""
+"""The most evaluations in one page, because their curves are long."""
 MAX_COMPARISONS: Final = 1_000
 
 
@@ -37,7 +37,7 @@ class EvaluationNotFoundError(JobNotFoundError):
 
 
 class Found(NamedTuple):
-    """An evaluation, and the run that it is of."""
+    """An evaluation and its run."""
 
     evaluation: JsonObject
     run: Run
@@ -49,7 +49,7 @@ def get(call: Call) -> JsonObject:
 
 
 def search(call: Call) -> JsonObject:
-    """Searches evaluations: over all labels, or of the labels that the filter names."""
+    """Searches evaluations over all labels, or of the labels that the filter names (evaluations.search)."""
     query = ("evaluations", call.project, call.query.get("filter", ""))
     size = call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE)
     rows = _search(call, query[2], cursor_of(call, *query), size + 1)
@@ -62,7 +62,7 @@ def search(call: Call) -> JsonObject:
 
 
 def search_comparisons(call: Call) -> JsonObject:
-    """The run's examples of which the truth is known, in the order they were sampled."""
+    """Returns the run's examples with ground truth, in the order in which they were sampled (exampleComparisons.search)."""
     body = API.parse("SearchExampleComparisonsRequest", call.body or {})
     call = call._replace(query={field: str(value) for field, value in body.items()})
     size = call.page_size(DEFAULT_PAGE_SIZE, MAX_COMPARISONS)
@@ -91,7 +91,7 @@ def _find(call: Call) -> Found:
 
 @reading_again
 def _search(call: Call, filter: str, after: PageCursor | None, limit: int) -> list[tuple[Any, ...]]:
-    """Rows of evaluation, create time, run, dataset, and the evaluation's place in its run."""
+    """Returns rows: the evaluation, its create time, run and dataset, and its index in the run."""
     parse_name(f"{call.project}/evaluationJobs/1")
     listed, condition, parameters = render(filter)
     time, behind = (None, "") if after is None or after.after is None else after.after

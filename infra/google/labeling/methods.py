@@ -34,9 +34,9 @@ LENIENT: Final = "lenient"
 MAY_BE_UNSET: Final = frozenset(
     {"labelMissingGroundTruth", "evaluationConfig", "description", "annotationSpecSet"}
 )
-"""Required fields that no run needs: false over gRPC, options that only boxes have, and texts."""
+"""Required fields that runs do not need: `false` (absent over gRPC), options of boxes only, and texts."""
 REQUIRED: Final = {"EvaluationJobConfig": frozenset({"inputConfig"})}
-"""What the API's description requires in words only."""
+"""Fields that are required only by the text of the API's description."""
 NESTED: Final = {CONFIG: "EvaluationJobConfig"}
 PATCHED: Final = (
     (CONFIG, "humanAnnotationConfig", "instruction"),
@@ -48,7 +48,7 @@ FIELDS: Final = ("evaluation_job.model_id", "evaluation_job.state")
 
 
 async def create(call: Call) -> JsonObject:
-    """One job a model version: its ids follow from that, so that two of them cannot both be made."""
+    """Creates an evaluation job (evaluationJobs.create). Ids follow from the model version, so it has only one job."""
     body = API.parse(MESSAGE, _unwrapped(call.body), "job")
     _check(body, "job.")
     if check_strictness(Settings().evaluation_jobs) == STRICT:
@@ -81,7 +81,7 @@ async def list_jobs(call: Call) -> JsonObject:
 
 
 async def patch(call: Call) -> JsonObject:
-    """Takes effect at once, in any live state."""
+    """Updates an evaluation job at once, in any live state (evaluationJobs.patch)."""
     body = API.parse(MESSAGE, call.body)
     check_numbers(body.get(CONFIG) or {}, f"{CONFIG}.")
     paths = _patched(call, body)
@@ -93,32 +93,32 @@ async def patch(call: Call) -> JsonObject:
             job = await call.ledger.change_config(name, spec, job.etag, **call.about)
             return resource(await call.ledger.decrypted(job))
         except errors.EtagMismatchError:
-            continue  # It changed between the two: the patch is of what it is now.
+            continue  # The job changed since it was read, so the patch is applied to the current job.
     raise errors.EtagMismatchError(name)
 
 
 async def pause(call: Call) -> JsonObject:
-    """Nothing happens to a paused job."""
+    """Pauses a job (evaluationJobs.pause); a paused job stays as it is."""
     call.expect_no_fields()
     await call.ledger.pause(_name(call), **call.about)
     return {}
 
 
 async def resume(call: Call) -> JsonObject:
-    """Nothing happens to a job that is not paused."""
+    """Resumes a job (evaluationJobs.resume); a job that is not paused stays as it is."""
     call.expect_no_fields()
     await call.ledger.resume(_name(call), **call.about)
     return {}
 
 
 async def delete(call: Call) -> JsonObject:
-    """It is STOPPED, and then gone."""
+    """Stops and deletes a job (evaluationJobs.delete)."""
     await call.ledger.delete(_name(call), stop=True, **call.about)
     return {}
 
 
 def resource(job: Job) -> JsonObject:
-    """The EvaluationJob message."""
+    """Returns the EvaluationJob message."""
     assert job.state is not None
     return bare(
         {
@@ -132,7 +132,7 @@ def resource(job: Job) -> JsonObject:
 
 
 def _unwrapped(body: object) -> object:
-    """`{"job": …}`, as CreateEvaluationJobRequest is."""
+    """Returns the job of a body `{"job": …}`, which has the form of CreateEvaluationJobRequest."""
     fields = object_of("body", body)
     for field in fields:
         if field not in {"job", "parent"}:
@@ -147,7 +147,7 @@ def _unwrapped(body: object) -> object:
 def _check(job: JsonObject, at: str) -> None:
     """Checks values as the API's reference describes them.
 
-    Only a job that samples is checked strictly: other jobs are recorded as they are, and cannot run.
+    Only jobs that sample are checked strictly. Other jobs are recorded as they are, and cannot run.
 
     Args:
         job: The job in the request.
@@ -165,7 +165,7 @@ def _check(job: JsonObject, at: str) -> None:
 
 
 def check_strictness(text: str) -> str:
-    """Returns JOBLEDGER_EVALUATION_JOBS; raises InvalidFieldError for what is neither of its values."""
+    """Returns JOBLEDGER_EVALUATION_JOBS; raises InvalidFieldError for any other value."""
     if text not in {STRICT, LENIENT}:
         raise errors.InvalidFieldError(
             "evaluation_jobs", f"{text!r} is not one of {STRICT}, {LENIENT}"
@@ -174,7 +174,7 @@ def check_strictness(text: str) -> str:
 
 
 def _check_whole(message: str, given: JsonObject, at: str) -> None:
-    """Raises InvalidFieldError for the first field that Google requires, a run needs, and is missing."""
+    """Raises InvalidFieldError for the first missing field that Google requires and a run needs."""
     required = API.required(message) - MAY_BE_UNSET | REQUIRED.get(message, frozenset())
     for field in sorted(required):
         if given.get(field) in (None, "", {}):
@@ -185,7 +185,7 @@ def _check_whole(message: str, given: JsonObject, at: str) -> None:
 
 
 def _ids(model_version: str | None) -> Iterator[str]:
-    """Numbers, as the API's ids are: of a model version always the same, a further one for each that was deleted."""
+    """Yields numeric ids, as in the API: always the same for a model version, and a further one after each deletion."""
     generation = 0
     while True:
         if model_version is None:
@@ -205,7 +205,7 @@ async def _is_deleted(call: Call, name: str) -> bool:
 
 
 def _patched(call: Call, body: JsonObject) -> Paths:
-    """The mask's paths; without a mask those of the three that were sent."""
+    """Returns the mask's paths; without a mask, those of the three fields that were sent."""
     paths = parse_mask(call.query.get("updateMask", ""), "updateMask")
     paths = paths or tuple(path for path in PATCHED if _has(body, path))
     if not paths:
@@ -235,7 +235,7 @@ def _name(call: Call) -> str:
 
 
 def _translate(restriction: Restriction) -> Filter:
-    """`evaluation_job.model_id` and `evaluation_job.state`, the fields the API has."""
+    """Translates a comparison with `evaluation_job.model_id` or `evaluation_job.state`, the fields of the API."""
     first, *rest = map(camel, restriction.field)
     match [first, *rest]:
         case ["evaluationJob", "state"] | ["state"]:

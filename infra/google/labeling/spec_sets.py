@@ -52,7 +52,7 @@ class SpecSetUsedError(errors.IllegalTransitionError):
 
 
 def create(call: Call) -> JsonObject:
-    """It is given a random number: of one display name there may be several."""
+    """Creates a set with a random number (annotationSpecSets.create); several sets may have the same display name."""
     given = API.parse(REQUEST, call.body).get(FIELD)
     if given is None:
         raise errors.InvalidFieldError(FIELD, "is missing; give the annotation spec set")
@@ -81,7 +81,7 @@ def get(call: Call) -> JsonObject:
 
 @reading_again
 def list_sets(call: Call) -> JsonObject:
-    """The newest first."""
+    """Lists annotation spec sets, newest first (annotationSpecSets.list)."""
     if call.query.get("filter"):
         raise errors.InvalidFieldError(
             "filter", "is not supported: the API defines no filters of annotation spec sets"
@@ -102,7 +102,7 @@ def list_sets(call: Call) -> JsonObject:
 
 
 def delete(call: Call) -> JsonObject:
-    """Raises SpecSetUsedError while a job that may still run has it."""
+    """Deletes a set (annotationSpecSets.delete); raises SpecSetUsedError if a job that may still run uses it."""
     name = _name(call)
     with translated(), call.reader.pool.connection() as connection:
         if connection.execute(READ_SPEC_SET, (name,)).fetchone() is None:
@@ -148,7 +148,7 @@ def _check_named(given: Mapping[str, str], at: str) -> None:
 
 
 def _shown(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> list[JsonObject]:
-    """AnnotationSpecSet messages."""
+    """Returns AnnotationSpecSet messages."""
     rows = list(rows)
     blocking = _blocking(connection, [name for name, *_ in rows])
     return [
@@ -166,7 +166,7 @@ def _shown(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> list[Json
 
 
 def _blocking(connection: Connection, names: Sequence[str]) -> Mapping[str, list[str]]:
-    """The evaluation jobs that use each."""
+    """Returns the evaluation jobs that use each set."""
     found = defaultdict[str, list[str]](list)
     wanted = {"spec_sets": names, "states": [state.name for state in MAY_EXECUTE]}
     for spec_set, job in connection.execute(READ_BLOCKING, wanted):

@@ -1,6 +1,6 @@
-"""The fields of ml v1's Job: what the API and the view `google_ml_jobs` show of a ledger's job, in one table.
+"""The fields of ml v1's Job: one table defines how the API and the view `google_ml_jobs` show a job.
 
-Migrations hold the view as it was generated; a test compares the newest one with `view_query`. To change a
+Migrations contain the generated view; a test compares the newest one with `view_query`. To change a
 field, change the table, and add a migration that replaces the function `google_ml_job_rows`.
 """
 
@@ -29,13 +29,13 @@ EXPLAINED: Final = tuple(
     for state, shown in ML_STATES.items()
     if shown in {"FAILED", "CANCELLING", "CANCELLED"}
 )
-"""The states whose reason errorMessage says."""
+"""The states whose reason is in errorMessage."""
 OUTPUTS: Final = {"trainingInput": "trainingOutput", "predictionInput": "predictionOutput"}
 VIEW: Final = sql.template(__package__, "google_ml_jobs")
 
 
 class Shown(NamedTuple):
-    """A job, and what several of its fields are taken from."""
+    """A job, and the values that several of its fields are made from."""
 
     job: Job
     state: JobState
@@ -74,13 +74,13 @@ def resource(job: Job, position: int | None = None) -> JsonObject:
 
 
 def view_query(schema: str) -> Composed:
-    """Returns the query of the function `google_ml_job_rows`, which the view `google_ml_jobs` shows."""
+    """Returns the query of the function `google_ml_job_rows`, on which the view `google_ml_jobs` is based."""
     columns = SQL(", ").join(SQL(field.column).format(s=Identifier(schema)) for field in COLUMNS)
     return VIEW.format(columns=columns, s=Identifier(schema))
 
 
 def _output(job: Job, spec: JsonObject) -> JsonObject:
-    """The reported output: either of the two fields, or what belongs into the one that fits the input."""
+    """Returns the reported output: one of the two fields, or the content of the one that fits the input."""
     output = job.output or {}
     reported = made_fields(API, "Job", {k: output[k] for k in OUTPUTS.values() if k in output})
     fitting = next((OUTPUTS[field] for field in OUTPUTS if field in spec), None)
@@ -156,4 +156,4 @@ FIELDS: Final = (
     ),
 )
 COLUMNS: Final = (*FIELDS, JobField("projectsId", "text", lambda s: None, "j.project"))
-"""The fields, and the project to filter the view by."""
+"""The fields, and the project for filtering the view."""

@@ -1,6 +1,6 @@
 """AI Platform `ml` v1 `projects.jobs`: create, get, list, patch, cancel, and IAM policies.
 
-Fields, defaults and answers as in the API's reference; what it does not document (an etag
+Fields, defaults and answers follow the API's reference. What it does not document (an etag
 that does not match, a patch without a mask) follows AIP-134 and AIP-154.
 """
 
@@ -37,7 +37,7 @@ PATCHED: Final = {("labels",), ("etag",)}
 
 
 async def create(call: Call) -> JsonObject:
-    """The answer says nothing of a place in the queue: a write waits for no reader of events."""
+    """Creates a job (ml.projects.jobs.create). The answer has no queue position, which would need a read of events."""
     body = API.parse("Job", call.body)
     name = f"{call.project}/jobs/{_parse_id(body.pop('jobId', None))}"
     labels = parse_google_labels(body.pop("labels", {}))
@@ -85,7 +85,7 @@ async def cancel(call: Call) -> JsonObject:
 
 
 def cancelled_by(call: Call) -> str:
-    """Why a job that was cancelled over the API was: Google's clients give no reason."""
+    """Returns the reason of a cancellation over the API, because Google's clients give none."""
     actor = call.about.get("actor")
     return "cancelled on request" if actor is None else f"cancelled on request of {actor}"
 
@@ -93,7 +93,7 @@ def cancelled_by(call: Call) -> str:
 async def _positions(
     call: Call, jobs: Sequence[Job], as_of: Given | None = None, clock: Clock | None = None
 ) -> dict[str, int]:
-    """The places of those jobs that wait."""
+    """Returns the queue positions of the waiting jobs."""
     waiting = [job for job in jobs if job.state is JobState.QUEUED]
     if not waiting:
         return {}
@@ -117,7 +117,7 @@ def _parse_id(job_id: Any) -> str:
 
 
 def _patched(call: Call, body: JsonObject) -> Paths:
-    """The mask; by default the labels, if any were sent."""
+    """Returns the mask's paths; by default the labels, if any were sent."""
     text = call.query.get("updateMask", "")
     paths = parse_mask(text, "updateMask") if text.strip() else (("labels",),) * ("labels" in body)
     if not paths:
@@ -138,7 +138,7 @@ FIELDS: Final = (
 
 
 def _translate(restriction: Restriction) -> Filter:
-    """A comparison in Job's field names."""
+    """Translates a comparison with a field of Job."""
     first, *rest = restriction.field
     match camel(first), rest:
         case "jobId", []:

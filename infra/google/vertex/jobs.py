@@ -38,7 +38,7 @@ PATCHED: Final = frozenset(
         "modelDeploymentMonitoringObjectiveConfigs",
     }
 )
-"""Fields of a monitoring job that can be patched; of the last also `.objectiveConfig.…`."""
+"""Fields of a monitoring job that can be patched; the last also as `.objectiveConfig.…`."""
 TIMES: Final = frozenset({"createTime", "updateTime", "startTime", "endTime"})
 ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
     "modelDisplayName": ("spec", "model"),
@@ -51,7 +51,7 @@ ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
     "templateUri": ("spec", "templateUri"),
     "trainingTaskDefinition": ("spec", "trainingTaskDefinition"),
 }
-"""Further fields of filters, and where the ledger has them."""
+"""Further fields of filters, and the ledger's fields for them."""
 
 
 class Face:
@@ -63,7 +63,7 @@ class Face:
         self._api = version.api
 
     async def create(self, call: Call) -> JsonObject:
-        """Creates a job; a notebookExecutionJob's answer is an operation."""
+        """Creates a job; for a notebookExecutionJob the answer is an operation."""
         job = await self._create(call)
         if self.resource.collection == "notebookExecutionJobs":
             return await operations.begun(call, job.name, "Create", self.version)
@@ -75,7 +75,7 @@ class Face:
         labels = parse_google_labels(body.pop("labels", {}))
         given = self._given_id(call)
         while True:
-            # Vertex AI's own ids are such numbers.
+            # Ids are numbers, as in Vertex AI.
             job_id = given or str(secrets.randbelow(9 * 10**18) + 10**18)
             name = f"{parent_of(call)}/{self.resource.collection}/{job_id}"
             pending = self.resource.created_pending
@@ -133,13 +133,13 @@ class Face:
         return {}
 
     async def resume(self, call: Call) -> JsonObject:
-        """It runs again at once: the next monitoring begins when the schedule says so."""
+        """Resumes a job, which is RUNNING at once; the next monitoring begins by the schedule."""
         call.expect_no_fields()
         await call.ledger.resume(self.name(call), running=True, **call.about)
         return {}
 
     async def patch(self, call: Call) -> JsonObject:
-        """A worker reports the outcome, and the operation ends then; labels alone hold at once."""
+        """Begins an update, whose operation ends when a worker reports the outcome; labels alone are changed at once."""
         body = self._api.parse(self.resource.message, call.body)
         check_display_name(body)
         paths = self._patched(call, body)
@@ -148,7 +148,7 @@ class Face:
             try:
                 return await self._patch(call, await call.job(name), body, paths)
             except EtagMismatchError:
-                continue  # It changed between the two: the patch is of what it is now.
+                continue  # The job changed since it was read, so the patch is applied to the current job.
         raise EtagMismatchError(name)
 
     async def _patch(self, call: Call, job: Job, body: JsonObject, paths: Paths) -> JsonObject:
@@ -171,7 +171,7 @@ class Face:
         return shown(self.resource, decrypted, self.version, listed=listed)
 
     def _patched(self, call: Call, body: JsonObject) -> Paths:
-        """The mask's paths; all for `*`, and without a mask the fields that were sent."""
+        """Returns the mask's paths: all for `*`, and without a mask those of the fields that were sent."""
         paths = parse_mask(call.query.get("updateMask", ""), "updateMask")
         if ("*",) in paths:
             paths = tuple((field,) for field in sorted(PATCHED))
@@ -187,16 +187,16 @@ class Face:
                 raise InvalidFieldError(
                     "updateMask", f"{'.'.join(path)} cannot be patched; {can} can be"
                 )
-        # A list is replaced whole, also where the mask names what is in it.
+        # A list is replaced as a whole, even if the mask names a part of it.
         lists = "modelDeploymentMonitoringObjectiveConfigs"
         return tuple(dict.fromkeys((lists,) if path[0] == lists else path for path in paths))
 
     def name(self, call: Call) -> str:
-        """The job a call is about."""
+        """Returns the name of the job that a call is about."""
         return f"{parent_of(call)}/{self.resource.collection}/{call.ids[2]}"
 
     def _translate(self, restriction: Restriction) -> Filter:
-        """A comparison in the resource's field names, in snake or camel case."""
+        """Translates a comparison with a field of the resource, in snake or camel case."""
         first, *rest = restriction.field
         field = camel(first)
         if field in {self.resource.state_field, "state"}:
@@ -226,7 +226,7 @@ class Face:
         ]
 
     def _order_by(self, text: str) -> str:
-        """AIP-132's, over the times and the display name; raises InvalidFieldError."""
+        """Translates `orderBy` (AIP-132) by times and the display name; raises InvalidFieldError."""
         for part in text.split(",") if text.strip() else ():
             field = camel(part.split()[0]) if part.split() else ""
             if field not in TIMES | {"displayName"}:
@@ -237,5 +237,5 @@ class Face:
 
 
 def parent_of(call: Call) -> str:
-    """The location a call is about."""
+    """Returns the location that a call is about."""
     return f"projects/{call.ids[0]}/locations/{call.ids[1]}"

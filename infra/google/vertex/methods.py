@@ -1,4 +1,4 @@
-"""Vertex AI jobs and pipelines: the methods each resource has in each version of the API, and no others."""
+"""Vertex AI jobs and pipelines: exactly the methods that each resource has in each version of the API."""
 
 from functools import partial
 from typing import Final
@@ -11,7 +11,7 @@ from jobledger.infra.google.wire.calls import AS_OF, Method, Methods
 
 
 def _methods(resource: Resource, version: Version) -> list[Method]:
-    """The methods that one resource has."""
+    """Returns the methods of one resource."""
     face = Face(resource, version)
     root = f"{version.path}/projects/*/locations/*/{resource.collection}"
     named = frozenset({resource.create_parameter}) if resource.create_parameter else frozenset()
@@ -45,7 +45,7 @@ ABSENT: Final = (
     ("notebookExecutionJobs", "/*:generateAccessToken", False),
     ("notebookExecutionJobs", "/*:reportEvent", False),
 )
-"""Methods that Google's API has and the ledger has not; the last says whether v1 has it, too."""
+"""Methods that Google's API has and the ledger does not; the last value says whether v1 has it, too."""
 
 
 def _of_version(version: Version) -> list[Method]:

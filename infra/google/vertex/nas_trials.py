@@ -1,4 +1,4 @@
-"""Trials of NAS jobs, as far as they were reported."""
+"""Reported trials of NAS jobs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Filters of operations (AIP-160), evaluated on each: `done = true AND metadata.genericMetadata.createTime > "…"`."""
+"""Filters of operations (AIP-160), evaluated on each operation: `done = true AND metadata.genericMetadata.createTime > "…"`."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ FIELDS: Final = ("done", "error.code", *TEXTS, *TIMES)
 
 
 def parse_operation_filter(text: str) -> Filter:
-    """Raises InvalidFieldError for what cannot be read, and for fields and values that there are not."""
+    """Parses a filter; raises InvalidFieldError if it cannot be parsed, or has unknown fields or values."""
     tree = parse_filter(text)
     for part in parts_of(tree):
         if isinstance(part, Ever):
@@ -47,7 +47,7 @@ def parse_operation_filter(text: str) -> Filter:
 
 
 def matches(tree: Filter, operation: JsonObject) -> bool:
-    """Whether the operation is one that the filter means."""
+    """Whether the filter matches the operation."""
     match tree:
         case All(terms=terms):
             return all(matches(term, operation) for term in terms)
@@ -95,7 +95,7 @@ def _text_holds(found: Any, comparator: str, value: str) -> bool:
 
 
 def _wanted(path: str, value: str) -> Any:
-    """The value as the field's is."""
+    """Returns a filter's value in the type of the field."""
     if path == "done":
         if value not in {"true", "false"}:
             raise InvalidFieldError("filter", f"done is true or false, not {value[:40]!r}")
@@ -108,7 +108,7 @@ def _wanted(path: str, value: str) -> Any:
 
 
 def _at(operation: JsonObject, path: str) -> Any:
-    """The operation's value of the field; None if it has none."""
+    """Returns the operation's value of the field; None if it has none."""
     value: Any = operation
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None
@@ -116,7 +116,7 @@ def _at(operation: JsonObject, path: str) -> Any:
 
 
 def _comparable(time: str) -> str:
-    """A time so that the order of texts is that of times: in UTC, with nine digits of a second."""
+    """Returns a time as text that sorts by time: in UTC, with nine decimals."""
     try:
         whole, _, fraction = str(timestamp(time, 0)).removesuffix("Z").partition(".")
     except Refused as refused:

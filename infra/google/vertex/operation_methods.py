@@ -1,4 +1,4 @@
-"""The methods of operations: get, list, wait, cancel and delete, of a location and of each of its jobs."""
+"""The methods of operations (get, list, wait, cancel, delete), for a location and for each of its jobs."""
 
 import asyncio
 import time
@@ -26,12 +26,12 @@ READ_OPERATIONS: Final = sql.load(__package__, "read_operations")
 DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000
 TYPES: Final = ("Created", "Deleted", "Updating", "LabelsChanged")
-"""The events that may begin an operation."""
+"""Types of events that may begin an operation."""
 FIRST_PAUSE_SECONDS: Final = 0.05
 MAX_PAUSE_SECONDS: Final = 0.5
 DEFAULT_WAIT_SECONDS: Final = 10.0
 PATHS: Final = ("v1", "v1beta1", "v1beta", "ui")
-"""Clients poll under all of these, whichever they call else."""
+"""Paths under which clients poll, whichever version they call otherwise."""
 
 
 async def get(call: Call) -> JsonObject:
@@ -40,7 +40,7 @@ async def get(call: Call) -> JsonObject:
 
 
 async def wait(call: Call) -> JsonObject:
-    """The operation once it is done, or after `timeout`; never later than the server's deadline allows."""
+    """Waits for an operation (operations.wait), for `timeout` or until shortly before the server's deadline."""
     until = time.monotonic() + min(_timeout(call), call.wait_seconds)
     pause = FIRST_PAUSE_SECONDS
     while True:
@@ -53,7 +53,7 @@ async def wait(call: Call) -> JsonObject:
 
 
 async def cancel(call: Call) -> JsonObject:
-    """Ends an update that is under way with the error CANCELLED; an operation that is done stays as it is."""
+    """Cancels a running update with the error CANCELLED (operations.cancel); a finished operation stays as it is."""
     operation, histories = await _find(call)
     if operations.outcome_of(operation, histories).result is None:
         actor = call.about.get("actor")
@@ -67,7 +67,7 @@ async def cancel(call: Call) -> JsonObject:
 
 
 async def delete(call: Call) -> JsonObject:
-    """Deletes the operation; its effect on the job continues."""
+    """Deletes an operation (operations.delete); its effect on the job continues."""
     operation, _ = await _find(call)
     stream = f"{operation.parent}/operations/{operation.number}"
     own = await operations.records(call, stream)
@@ -79,7 +79,7 @@ async def delete(call: Call) -> JsonObject:
 
 
 async def list_operations(version: Version, call: Call) -> JsonObject:
-    """The last begun first."""
+    """Lists operations, the latest first (operations.list)."""
     tree = parse_operation_filter(call.query.get("filter", ""))
     size = call.page_size(DEFAULT_PAGE_SIZE, MAX_PAGE)
     parent, job = _parent(call), _job(call)
@@ -102,7 +102,7 @@ async def list_operations(version: Version, call: Call) -> JsonObject:
 
 
 def _before(call: Call, query: Sequence[str]) -> int:
-    """The position that the page's operations began before."""
+    """Returns the position before which the operations of a page began."""
     cursor = cursor_of(call, *query)
     return call.reader.size() + 1 if cursor is None else cursor.offset
 
@@ -131,7 +131,7 @@ async def _of_row(call: Call, event: RecordedEvent, version: Version) -> JsonObj
 
 
 async def _find(call: Call) -> tuple[Operation, Histories]:
-    """The operation that a call names; one that is named as a job's must be about that job."""
+    """Finds the operation that a call names; if the path names a job, the operation must be about that job."""
     parent, job = _parent(call), _job(call)
     operation, histories = await operations.find(call, parent, call.ids[-1])
     if job is not None and job not in operation.names:
@@ -157,12 +157,12 @@ def _parent(call: Call) -> str:
 
 
 def _job(call: Call) -> str | None:
-    """The job whose operations are asked for; None where the location's are."""
+    """Returns the job whose operations are requested; None for those of the location."""
     return f"{_parent(call)}/{call.collection}/{call.ids[2]}" if call.collection else None
 
 
 def _of_collection(collection: str, face: Face) -> Face:
-    """The same method of the operations of one job of that collection."""
+    """Returns the same method for the operations of one job of that collection."""
 
     async def answer(call: Call) -> JsonObject:
         return await face(call._replace(collection=collection))
@@ -171,7 +171,7 @@ def _of_collection(collection: str, face: Face) -> Face:
 
 
 def methods(version: Version, path: str) -> list[Method]:
-    """The methods of operations under one path; `version` is that of types in lists."""
+    """Returns the methods of operations under one path; `version` is the version of the types in lists."""
     found = _methods("operations", f"{path}/projects/*/locations/*/operations", "", version)
     for resource in RESOURCES.values() if path != "ui" else ():
         if resource.has_operations:
@@ -196,6 +196,6 @@ def _methods(name: str, shape: str, collection: str, version: Version) -> list[M
 
 
 def all_methods(versions: Sequence[Version]) -> list[Method]:
-    """The methods of operations under every path that clients poll."""
+    """Returns the methods of operations under every path that clients poll."""
     by_path = {version.path: version for version in versions}
     return [m for path in PATHS for m in methods(by_path.get(path, V1), path)]

@@ -1,11 +1,11 @@
-"""Long-running operations: what began each, and its result.
+"""Long-running operations (AIP-151): the event that began each, and its result.
 
-Most operations are an event of their job: its deletion, the begin of an update, a change of the
+Most operations are events of their job: its deletion, the begin of an update, a change of the
 labels of a resource that can be patched, the creation of a notebook execution. Such an operation is
-named by the event's position, `projects/p/locations/l/operations/4711`. What no single event says
-(a batch, a patch that changes nothing) is recorded in a stream of its own under a random number.
-Every other position is no operation. Whether one is done is read from the history of its jobs.
-An operation that was begun in v1beta1 has that in its id, `4711-v1beta1`, and answers with its types.
+named by the event's position, `projects/p/locations/l/operations/4711`. Operations without such an event
+(a batch, a patch that changes nothing) are recorded in their own streams, under random numbers.
+Other positions are not operations. Whether an operation is done follows from the history of its jobs.
+The id of an operation of v1beta1 ends in the version, `4711-v1beta1`, and answers use its types.
 """
 
 import secrets
@@ -33,9 +33,9 @@ RECORDED: Final = "OperationBegun"
 DELETED: Final = "OperationDeleted"
 MAX_POSITION_DIGITS: Final = 18
 NUMBER_DIGITS: Final = 19
-"""Digits of the number of a recorded operation: more than any position has."""
+"""The number of digits of a recorded operation's number: more than any position has."""
 Histories = Mapping[str, Sequence[RecordedEvent]]
-"""The events of each job that an operation is about, by the job's name."""
+"""The events of an operation's jobs, by the job's name."""
 
 
 class OperationNotFoundError(JobNotFoundError):
@@ -61,7 +61,7 @@ class Operation(NamedTuple):
     begin_time: datetime
     version: Version
     is_recorded: bool = False
-    """Whether it has a stream of its own; it was done at once then."""
+    """Whether it has its own stream; it was then done at once."""
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class Outcome(NamedTuple):
 def of_event(
     event: RecordedEvent, history: Sequence[RecordedEvent], version: Version
 ) -> Operation | None:
-    """The operation that the event began; None for an event that began none."""
+    """Returns the operation that the event began; None if it began none."""
     verb = _verb(event, history)
     if verb is None:
         return None
@@ -98,7 +98,7 @@ def of_event(
 
 
 def of_record(record: RecordedEvent, version: Version) -> Operation:
-    """The operation that was recorded in a stream of its own."""
+    """Returns an operation that was recorded in its own stream."""
     fields = record.json
     parent, _, number = record.name.rsplit("/", 2)
     names = tuple(fields["names"])
@@ -128,7 +128,7 @@ def _resource_of(name: str) -> Resource | None:
 
 
 def _follows_update(event: RecordedEvent, history: Sequence[RecordedEvent]) -> bool:
-    """Whether a change of labels belongs to an update that succeeded then, and is not a patch of its own."""
+    """Whether a change of labels belongs to an update that had just succeeded, and is not a separate patch."""
     before = next((e for e in history if e.version == event.version - 1), None)
     return (
         before is not None
@@ -138,7 +138,7 @@ def _follows_update(event: RecordedEvent, history: Sequence[RecordedEvent]) -> b
 
 
 def as_json(operation: Operation, histories: Histories) -> JsonObject:
-    """The google.longrunning.Operation."""
+    """Returns the google.longrunning.Operation."""
     outcome = outcome_of(operation, histories)
     times = {
         "createTime": time_text(operation.begin_time),
@@ -164,7 +164,7 @@ def _metadata(operation: Operation) -> str:
 
 
 def outcome_of(operation: Operation, histories: Histories) -> Outcome:
-    """The result of the operation so far."""
+    """Returns the result of the operation so far."""
     position, time = operation.position, operation.begin_time
     match operation.verb:
         case "Delete":
@@ -183,7 +183,7 @@ def outcome_of(operation: Operation, histories: Histories) -> Outcome:
         time = ending.recorded_time
         if (error := _failure(ending)) is not None:
             return Outcome({"error": error}, time)
-        # The labels that it asked for were recorded with its end.
+        # The requested labels were recorded with the end of the update.
         position = next(
             (e.position for e in later if _follows_update(e, (ending,))), ending.position
         )
@@ -193,14 +193,14 @@ def outcome_of(operation: Operation, histories: Histories) -> Outcome:
 
 
 def _resource(operation: Operation, name: str, histories: Histories, position: int) -> JsonObject:
-    """The job as it was after that position."""
+    """Returns the job as of that position."""
     events = (event.event for event in histories[name] if event.position <= position)
     job = fold(Job(name=name), events)
     return shown(RESOURCES[kind_of(name)], job, operation.version)
 
 
 def _failure(ending: RecordedEvent) -> JsonObject | None:
-    """Why the update came to nothing; None if it did not."""
+    """Returns why the update failed; None if it did not."""
     if ending.type != "Updated":
         message = f"the job ended meanwhile: {ending.type}"
         return {"code": CODES["ABORTED"].number, "message": message}
@@ -209,7 +209,7 @@ def _failure(ending: RecordedEvent) -> JsonObject | None:
 
 
 async def begun(call: Call, name: str, verb: str, version: Version) -> JsonObject:
-    """The operation that the call has just begun of a job: the last of that verb."""
+    """Returns the operation that the call has just begun on a job: the last one with that verb."""
     history = await call.history(name)
     found = (of_event(event, history, version) for event in reversed(history))
     operation = next(one for one in found if one is not None and one.verb == verb)
@@ -219,7 +219,7 @@ async def begun(call: Call, name: str, verb: str, version: Version) -> JsonObjec
 async def without_event(
     call: Call, verb: str, names: Sequence[str], version: Version
 ) -> JsonObject:
-    """Records an operation of these jobs that no single event is, done already."""
+    """Records a finished operation on these jobs that has no event of its own."""
     parent = names[0].rsplit("/", 2)[0]
     number = str(secrets.randbelow(9 * 10 ** (NUMBER_DIGITS - 1)) + 10 ** (NUMBER_DIGITS - 1))
     histories = {name: await call.history(name) for name in names}
@@ -241,12 +241,12 @@ async def record(call: Call, stream: str, version: int, type_: str, fields: Json
 
 
 async def records(call: Call, stream: str) -> list[RecordedEvent]:
-    """The events of the operation itself; empty for most."""
+    """Returns the events of the operation itself; most have none."""
     return await call.ledger.run(partial(call.reader.feed.history, stream))
 
 
 async def find(call: Call, parent: str, number: str) -> tuple[Operation, Histories]:
-    """The operation of that id, and the histories of its jobs; raises OperationNotFoundError."""
+    """Returns the operation with that id, and the histories of its jobs; raises OperationNotFoundError."""
     bare, _, package = number.partition("-")
     version = BY_PACKAGE.get(package or V1.package)
     operation, histories = None, dict[str, list[RecordedEvent]]()

@@ -1,4 +1,4 @@
-"""Pipelines by the batch: `pipelineJobs:batchCancel` and `:batchDelete`, all of them or none."""
+"""Batches of pipelines: `pipelineJobs:batchCancel` and `:batchDelete`, each of which is atomic."""
 
 from functools import partial
 from typing import Any, Final
@@ -13,7 +13,7 @@ from jobledger.infra.google.vertex.versions import Version
 from jobledger.infra.google.wire.calls import Call, Method
 
 MAX_NAMES: Final = 32
-"""As many names as the API takes at once."""
+"""The most names that the API takes at once."""
 
 
 async def cancel(version: Version, call: Call) -> JsonObject:
@@ -34,7 +34,7 @@ async def _together(version: Version, call: Call, verb: str, command: JobCommand
 
 
 def _names(call: Call) -> list[str]:
-    """The names in the body, all of them pipelines of the parent."""
+    """Returns the names in the body, which must be pipelines of the parent."""
     body: Any = call.body if isinstance(call.body, dict) else {}
     names = body.get("names")
     if set(body) - {"names", "parent"}:
@@ -56,7 +56,7 @@ def _names(call: Call) -> list[str]:
 
 
 def methods(version: Version, root: str) -> list[Method]:
-    """Under `projects/*/locations/*`."""
+    """Returns the methods under `projects/*/locations/*`."""
     name, shape = "aiplatform.projects.locations.pipelineJobs", f"{root}/pipelineJobs"
     return [
         Method(f"{name}.{verb}", "POST", f"{shape}:{verb}", partial(answer, version), body="names")

@@ -1,4 +1,4 @@
-"""Vertex AI's job resources: what each is called, which methods it has, and how a job is shown as it."""
+"""Vertex AI's job resources: their names, their methods, and the message of a job."""
 
 from typing import Final, NamedTuple
 
@@ -26,14 +26,14 @@ class Resource(NamedTuple):
     collection: str
     message: str
     methods: str
-    """In addition to create, get and list."""
+    """The methods in addition to create, get and list."""
     states: States = JOB_STATES
     state_field: str = "state"
     error_field: str = "error"
     left_out_of_lists: frozenset[str] = frozenset()
     list_parameters: frozenset[str] = frozenset({"filter", "pageSize", "pageToken", "readMask"})
     create_parameter: str | None = None
-    """The parameter that names the job; without one the ledger does."""
+    """The parameter that names the job; if the resource has none, the ledger chooses the id."""
     deleted_live: bool = False
     """Whether a job that has not ended can be deleted; it is stopped first."""
     created_pending: bool = False
@@ -87,13 +87,13 @@ RESOURCES: Final = {
         Resource("trainingPipelines", "TrainingPipeline", "cancel delete", PIPELINE_STATES),
     )
 }  # fmt: skip
-"""By collection."""
+"""The resources by collection."""
 
 
 def shown(
     resource: Resource, job: Job, version: Version = V1, *, listed: bool = False
 ) -> JsonObject:
-    """The job as that resource's message in a version of the API."""
+    """Returns the job as the resource's message in a version of the API."""
     assert job.state is not None
     state = resource.states[job.state]
     ended_badly = state.rpartition("STATE_")[2] in ENDED_BADLY

@@ -1,4 +1,4 @@
-"""The versions of the Vertex AI API: their paths, their messages, and what their types are called."""
+"""The versions of the Vertex AI API: their paths, their messages, and the names of their types."""
 
 from typing import Final, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Methods of Google's APIs, apart from how a call arrives: over HTTP or gRPC it is the same `Call`.
+"""Methods of Google's APIs, independent of the transport: a `Call` is the same over HTTP and gRPC.
 
 A method is found by the shape of its path: `/v1/projects/p/jobs/train_1:cancel` has the shape
 `v1/projects/*/jobs/*:cancel` and the ids `p` and `train_1`.
@@ -38,7 +38,7 @@ class UnknownMethodError(LedgerError):
 
 
 class UnimplementedError(LedgerError):
-    """A method Google's API has and this ledger has not."""
+    """A method that Google's API has and this ledger does not."""
 
     def __init__(self, method: str) -> None:
         self.method = method
@@ -59,20 +59,20 @@ class Call(NamedTuple):
     ids: tuple[str, ...]
     """The path's ids, in its order; the project is the first."""
     query: Mapping[str, str]
-    """Parameters by their camelCase names; only those the method takes."""
+    """Parameters by their camelCase names; only those that the method accepts."""
     body: object
     """The JSON body, None if there is none."""
     about: About
     queue: SharedQueue
-    """The places of waiting jobs, kept by the server."""
+    """The queue positions of waiting jobs, which the server caches."""
     wait_seconds: float = 20.0
-    """How long a method that waits may do so; less than the server's deadline."""
+    """How long a method may wait; less than the server's deadline."""
     collection: str = ""
-    """The collection in the path that the method is about, where methods of several are one."""
+    """The collection in the path, for methods that serve several collections."""
 
     @property
     def reader(self) -> Reader:
-        """For functions that block, in a thread."""
+        """The reader, for functions that run in a thread."""
         return self.ledger.ledger.reader
 
     @property
@@ -83,8 +83,8 @@ class Call(NamedTuple):
     async def job(self, name: str, as_of: Given | None = None, clock: Clock | None = None) -> Job:
         """Returns a job, now or as of a moment.
 
-        In valid time a report may have come before the job was created; Google's jobs have no such
-        past, so the job does not exist then.
+        In valid time, a report may precede the job's creation. Google's jobs have no such
+        past, so the job does not exist at that time.
 
         Args:
             name: The job's resource name.
@@ -103,11 +103,11 @@ class Call(NamedTuple):
         return job
 
     async def history(self, name: str) -> list[RecordedEvent]:
-        """The job's events to be shown, with their personal values decrypted."""
+        """Returns the job's events with decrypted personal values."""
         return [await self.ledger.decrypted(event) for event in await self.ledger.history(name)]
 
     def number(self, parameter: str) -> int:
-        """An int32 parameter; 0 where it is not given."""
+        """Returns an int32 parameter; 0 if it is not given."""
         text = self.query.get(parameter) or "0"
         if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 11):
             raise InvalidFieldError(parameter, f"{text[:40]!r} is not a whole number")
@@ -118,7 +118,7 @@ class Call(NamedTuple):
         return int(text)
 
     def expect_no_fields(self) -> None:
-        """Raises InvalidFieldError for a body that says something, where the method's has no fields."""
+        """Raises InvalidFieldError if the body has fields, for methods whose body has none."""
         if self.body is None or self.body == {}:
             return
         field = next(iter(self.body), "body") if isinstance(self.body, dict) else "body"
@@ -127,7 +127,7 @@ class Call(NamedTuple):
         )
 
     def page_size(self, usual: int, most: int) -> int:
-        """AIP-158: what is asked for, the usual if nothing is, and never more than the most."""
+        """Returns the page size (AIP-158): the requested one up to the maximum, or the default."""
         size = self.number("pageSize")
         if size < 0:
             raise InvalidFieldError(
@@ -153,23 +153,23 @@ class Method(NamedTuple):
     """A method: the function and the role for one shape and HTTP method."""
 
     name: str
-    """As Google's reference calls it, such as `ml.projects.jobs.get`."""
+    """The name in Google's reference, such as `ml.projects.jobs.get`."""
     http: str
     shape: str
     call: Face | None
-    """None for what the API has and the ledger has not."""
+    """The function; None for methods that the API has and the ledger does not."""
     query: frozenset[str] = frozenset()
     body: str | None = None
-    """The message its body holds, for documentation; None if it takes none."""
+    """The message in the body, for documentation; None if there is no body."""
 
     @property
     def role(self) -> Role:
-        """The least role that may call it."""
+        """The least role that may call the method."""
         return required_for_method(self.name)
 
 
 def allowed(method: Method, caller: Caller, ids: tuple[str, ...]) -> Face:
-    """What answers a caller's call; raises PermissionDeniedError, or UnimplementedError."""
+    """Returns the function for a caller's call; raises PermissionDeniedError or UnimplementedError."""
     check(caller, method.role, f"projects/{ids[0]}")
     if method.call is None:
         raise UnimplementedError(method.name)
@@ -177,7 +177,7 @@ def allowed(method: Method, caller: Caller, ids: tuple[str, ...]) -> Face:
 
 
 def said_by(caller: Caller, trace_parent: str | None) -> About:
-    """What a call's events are to say of it: the token's name is their actor."""
+    """Returns the metadata of a call's events: the token's name is their actor."""
     about: About = {}
     if caller.name is not None:
         about["actor"] = caller.name
@@ -194,7 +194,7 @@ class Methods:
         self._table = {(method.http, method.shape): method for method in self.all}
 
     def find(self, http: str, path: str) -> tuple[Method, tuple[str, ...]]:
-        """The method and the path's ids; raises UnknownMethodError."""
+        """Returns the method and the path's ids; raises UnknownMethodError."""
         parsed = parse_path(path)
         method = None if parsed is None else self._table.get((http, parsed.shape))
         if parsed is None or method is None:
@@ -205,13 +205,13 @@ class Methods:
 def parse_path(path: str) -> Path | None:
     """Parses the path of a request, which is still percent-encoded.
 
-    It is split before it is decoded: an encoded slash is part of an id, and no id has one.
+    It is split before it is decoded, because an encoded slash would be part of an id, which may not contain one.
 
     Args:
         path: The path.
 
     Returns:
-        Its shape and ids; None if it is no resource's.
+        Its shape and ids; None if it is not the path of a resource.
     """
     version, *rest = path.removeprefix("/").split("/")
     if not rest or len(rest) > 12:
@@ -227,7 +227,7 @@ def parse_path(path: str) -> Path | None:
 
 
 async def moment_of(call: Call) -> tuple[Given | None, Clock | None]:
-    """Returns the moment that a GET or LIST asks for, and its clock, as `Ledger.get` takes them.
+    """Returns the requested moment of a GET or LIST, and its clock, as `Ledger.get` takes them.
 
     Args:
         call: `readTime` asks in transaction time, `validTime` in valid time. Both together ask for

@@ -1,4 +1,4 @@
-"""The details of a google.rpc.Status that Google's clients know: one they cannot read makes them refuse all around it."""
+"""The details of a google.rpc.Status that Google's clients know. They refuse a whole answer with unknown details."""
 
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ API: Final = Api({"messages": MESSAGES | _WITHIN, "enums": {}})
 
 
 def type_of(detail: Any) -> str | None:
-    """Which of MESSAGES it is; None for what clients do not know."""
+    """Returns the type among MESSAGES; None for types that clients do not know."""
     url = detail.get("@type") if isinstance(detail, dict) else None
     name = url.removeprefix(PREFIX) if isinstance(url, str) and url.startswith(PREFIX) else None
     return name if name in MESSAGES else None

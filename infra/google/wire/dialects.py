@@ -1,7 +1,7 @@
-"""What the three APIs call a job's states, and how their filters are read as the ledger's.
+"""The names of states in the three APIs, and the translation of their filters.
 
-A state that a dialect lacks is shown as the nearest it has; where a filter names that one,
-both are meant.
+A state that a dialect lacks is shown as the nearest one. If a filter names that one,
+it matches both.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,12 +42,12 @@ Translation = Callable[[Restriction], Filter]
 
 
 def read_filter(text: str, scope: Filter, translate: Translation) -> Filter:
-    """A dialect's filter as one of the ledger's, within a scope; raises InvalidFieldError."""
+    """Translates a dialect's filter into the ledger's, within a scope; raises InvalidFieldError."""
     return All((scope, _translated(parse_filter(text), translate)))
 
 
 def collection_of(parent: str, collection: str) -> Filter:
-    """The jobs of one collection that are in any state; `-` means all locations."""
+    """Returns a filter for the jobs of one collection in any state; the location `-` means all."""
     project, _, location = parent.removeprefix("projects/").partition("/locations/")
     prefix = f"projects/{project}/locations/" if location == "-" else f"{parent}/{collection}/"
     return All(
@@ -61,13 +61,13 @@ def collection_of(parent: str, collection: str) -> Filter:
 
 
 def in_states(restriction: Restriction, states: States) -> Filter:
-    """A comparison with a dialect's name of a state; `*` is a wildcard at its ends."""
+    """Translates a comparison with a dialect's name of a state; `*` at an end is a wildcard."""
     comparator, value = restriction.comparator, restriction.value
     if comparator not in {"=", "!=", ":"}:
         raise InvalidFieldError(
             "filter", f"states cannot be compared with {comparator}; use = or !="
         )
-    pattern = value.replace("[", "[[]").replace("?", "[?]")  # Only `*` is wild.
+    pattern = value.replace("[", "[[]").replace("?", "[?]")  # Only `*` is a wildcard.
     meant = [state for state in S if fnmatchcase(states[state], pattern)]
     if not meant and value not in set(states.values()) and "*" not in value:
         raise InvalidFieldError(
@@ -76,7 +76,9 @@ def in_states(restriction: Restriction, states: States) -> Filter:
         )
     one_of = Some(tuple(Restriction(("state",), "=", state.name) for state in meant))
     if not meant:
-        one_of = Some((Restriction(("version",), "=", "0"),))  # No job is at version 0.
+        one_of = Some(
+            (Restriction(("version",), "=", "0"),)
+        )  # Matches no job, because no job has version 0.
     return Not(one_of) if comparator == "!=" else one_of
 
 

@@ -1,4 +1,4 @@
-"""IAM policies of jobs: an event of the job each, so that the audit trail says who changed them, and when."""
+"""IAM policies of jobs: each is an event of the job, so that the audit trail shows who changed it, and when."""
 
 import base64
 from typing import Final
@@ -14,7 +14,7 @@ API: Final = messages.load("ml_v1")
 VERSIONS: Final = {0, 1, 3}
 CHANGED: Final = "PolicyChanged"
 DEFAULT_MASK: Final = "bindings"
-"""What a request without a mask changes; its etag is compared in any case."""
+"""The fields that a request without a mask changes; its etag is always compared."""
 
 
 async def get_policy(call: Call) -> JsonObject:
@@ -43,16 +43,16 @@ async def set_policy(call: Call) -> JsonObject:
         raise EtagMismatchError(name)
     paths = parse_mask(body.get("updateMask") or DEFAULT_MASK, "updateMask")
     check_fields(paths, API.fields("Policy"), "updateMask")
-    # The version says how the bindings are to be read, so it comes with them.
+    # The version determines how the bindings are read, so it is changed with them.
     merged = policy if ("*",) in paths else merge(before, policy, (*paths, ("version",)))
     new_policy = {key: value for key, value in merged.items() if key != "etag"}
-    # With the job's etag, so that a concurrent policy is not overwritten.
+    # The job's etag is passed on, so that a concurrent policy is not overwritten.
     await call.ledger.change_policy(name, new_policy, job.etag, **call.about)
     return _policy(await call.ledger.history(name))
 
 
 async def test_permissions(call: Call) -> JsonObject:
-    """Those asked about; none for a job there is not. What they let anybody do is not enforced here."""
+    """Returns the requested permissions (testIamPermissions); none if the job does not exist. Policies are not enforced."""
     body = API.parse("TestIamPermissionsRequest", call.body)
     try:
         await call.job(_name(call))
@@ -65,7 +65,7 @@ async def test_permissions(call: Call) -> JsonObject:
 
 
 def _policy(events: list[RecordedEvent]) -> JsonObject:
-    """The last one, as far as Google's message can hold it: other callers may record any JSON."""
+    """Returns the last policy, limited to the fields of Google's message, because other callers may record any JSON."""
     return {**API.read("Policy", _recorded(events), output=True), "etag": _etag(events)}
 
 
@@ -76,7 +76,7 @@ def _recorded(events: list[RecordedEvent]) -> JsonObject:
 
 
 def _etag(events: list[RecordedEvent]) -> str:
-    """That of the version of the last event that changed the policy."""
+    """Returns the etag of the last event that changed the policy."""
     last = _last_change(events)
     version = 0 if last is None else last.version
     return base64.b64encode(version.to_bytes(4, "big")).decode()

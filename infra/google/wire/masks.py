@@ -1,4 +1,4 @@
-"""Field masks (AIP-161) and partial answers: in camel or snake case, always camel within."""
+"""Field masks (AIP-161) and partial answers. Paths may be in camel or snake case, and are converted to camel case."""
 
 import re
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ _PART: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\*", re.ASCII)
 _NAME: Final = re.compile(r"[\w-]+|\*")
 _TOKEN: Final = re.compile(r"[\w-]+|\S")
 _MAPS: Final = frozenset({"labels"})
-"""Fields whose keys are names of the user's own, and stay as they are."""
+"""Fields whose keys are chosen by users, and are not converted."""
 MAX_LENGTH: Final = 4096
 MAX_DEPTH: Final = 20
 
 
 def camel(name: str) -> str:
-    """`create_time` as `createTime`."""
+    """Returns `create_time` as `createTime`."""
     first, *rest = name.split("_")
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
 def parse_mask(text: str, parameter: str) -> Paths:
-    """The paths of a FieldMask such as `labels,job_spec.scheduling`; raises InvalidFieldError."""
+    """Returns the paths of a FieldMask such as `labels,job_spec.scheduling`; raises InvalidFieldError."""
     if len(text) > MAX_LENGTH:
         raise InvalidFieldError(parameter, f"has {len(text)} characters; the limit is {MAX_LENGTH}")
     return tuple(_path(path.strip(), parameter) for path in text.split(",") if path.strip())
@@ -57,7 +57,7 @@ def check_fields(paths: Paths, fields: Mapping[str, Any], parameter: str) -> Non
 
 
 def select(resource: JsonObject, paths: Paths) -> JsonObject:
-    """The resource with the masked fields only; all of them for `*`."""
+    """Returns the resource with only the masked fields; all of them for `*`."""
     if not paths or ("*",) in paths:
         return resource
     paths = tuple(
@@ -72,7 +72,7 @@ def select(resource: JsonObject, paths: Paths) -> JsonObject:
 
 
 def _within(value: Any, rests: Paths) -> Any:
-    """A field's value, as far as the rests of the paths to it go."""
+    """Returns a field's value, limited to the rests of the paths."""
     if () in rests or ("*",) in rests:
         return value
     if isinstance(value, Mapping):
@@ -83,7 +83,7 @@ def _within(value: Any, rests: Paths) -> Any:
 
 
 def merge(old: JsonObject, new: JsonObject, paths: Paths) -> JsonObject:
-    """`old` with the masked fields as `new` has them: gone, where it has none (AIP-134)."""
+    """Returns `old` with the masked fields of `new`; fields that `new` lacks are removed (AIP-134)."""
     merged = dict(old)
     for head, *rest in paths:
         if not rest:
@@ -101,7 +101,7 @@ def merge(old: JsonObject, new: JsonObject, paths: Paths) -> JsonObject:
 
 
 def parse_partial(text: str) -> Paths:
-    """The paths of Google's `fields` parameter: `a,b/c,d(e,f/g)`; raises InvalidFieldError."""
+    """Returns the paths of Google's `fields` parameter: `a,b/c,d(e,f/g)`; raises InvalidFieldError."""
     if len(text) > MAX_LENGTH:
         raise InvalidFieldError("fields", f"has {len(text)} characters; the limit is {MAX_LENGTH}")
     paths, rest = _partial(_TOKEN.findall(text), 0)
@@ -116,7 +116,7 @@ def parse_partial(text: str) -> Paths:
 def _partial(
     tokens: list[str], depth: int, within: str = ""
 ) -> tuple[list[tuple[str, ...]], list[str]]:
-    """The paths up to a closing parenthesis or the end, and what is left; `within` is the field around."""
+    """Returns the paths up to a closing parenthesis or the end, and the rest; `within` is the enclosing field."""
     paths: list[tuple[str, ...]] = []
     while tokens and depth <= MAX_DEPTH:
         path: tuple[str, ...] = ()

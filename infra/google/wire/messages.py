@@ -1,7 +1,7 @@
-"""Google's messages: what fields each has, and JSON checked against them as proto3 JSON says.
+"""Google's messages: their fields, and the check of JSON by the rules of proto3 JSON.
 
-The schemas are data, written by `scripts/schemas`. A type in them is a scalar in lower case,
-a message or an enum by its name, `[T]` a list, `map<T>` an object with whatever keys.
+The schemas are data that `scripts/schemas` writes. A type is a scalar in lower case,
+the name of a message or an enum, `[T]` for a list, or `map<T>` for an object with any keys.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ TYPES: Final = SCALARS | {"any": nesting.typed, "value": nesting.anything}
 
 @cache
 def load(api: str) -> Api:
-    """The messages of an API (`ml_v1`, `aiplatform_v1`, `datalabeling_v1beta1`)."""
+    """Returns the messages of an API (`ml_v1`, `aiplatform_v1`, `datalabeling_v1beta1`)."""
     file = resources.files(__package__).joinpath("schemas", f"{api}.json")
     return Api(orjson.loads(file.read_bytes()))
 
 
 class Api:
-    """The messages and enums of one API; a name it does not know is a KeyError."""
+    """The messages and enums of one API; an unknown name raises KeyError."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._messages: Mapping[str, Any] = schema["messages"]
@@ -39,7 +39,7 @@ class Api:
         self._checks: dict[tuple[str, bool, bool], Check] = {}
 
     def parse(self, message: str, body: Any, path: str = "", *, output: bool = False) -> JsonObject:
-        """Parses a message, with every name and value in its one normal form.
+        """Parses a message, and returns it with all names and values in their normal form.
 
         Args:
             message: The name of the message.
@@ -61,7 +61,7 @@ class Api:
         return accepted
 
     def read(self, message: str, body: Mapping[str, Any], *, output: bool) -> JsonObject:
-        """Reads what the message can hold of some JSON, at any depth; the rest is left out.
+        """Returns the part of some JSON that fits the message, at any depth; the rest is left out.
 
         The JSON may be of another API, or of another version of this one.
 
@@ -78,32 +78,32 @@ class Api:
         return held
 
     def fields(self, message: str) -> Mapping[str, str]:
-        """The types of a message's fields, by JSON name."""
+        """Returns the types of a message's fields, by JSON name."""
         fields: Mapping[str, str] = self._messages[message]["fields"]
         return fields
 
     def read_only(self, message: str) -> frozenset[str]:
-        """The fields that are output only."""
+        """Returns the fields that are output only."""
         return frozenset(self._messages[message].get("readOnly", ()))
 
     def required(self, message: str) -> frozenset[str]:
-        """The fields that Google's documents call required; `parse` does not ask for them."""
+        """Returns the fields that Google's documents call required; `parse` does not require them."""
         return frozenset(self._messages[message].get("required", ()))
 
     def oneofs(self, message: str) -> tuple[frozenset[str], ...]:
-        """Groups of fields of which one at most may be set."""
+        """Returns groups of fields of which at most one may be set."""
         return tuple(map(frozenset, self._messages[message].get("oneofs", ())))
 
     def is_enum(self, name: str) -> bool:
-        """Whether an enum is called that."""
+        """Whether there is an enum of that name."""
         return name in self._enums
 
     def enum(self, name: str) -> Mapping[str, int]:
-        """An enum's values and their numbers, but for values of which only the name is known."""
+        """Returns an enum's values and their numbers; values without a known number are left out."""
         return {value: number for value, number in self._enums[name].items() if number is not None}
 
     def check(self, type_: str, *, output: bool, lenient: bool = False) -> Check:
-        """How values of that type are checked; made once. `lenient`: as in `read`."""
+        """Returns the check for values of a type, which is made once; `lenient` is for `read`."""
         key = (type_, output, lenient)
         found = self._checks.get(key)
         if found is None:
@@ -127,7 +127,7 @@ class Api:
 class _Message:
     """The check of one message.
 
-    What its fields must be is looked up when it is first needed: a message may hold its own kind.
+    Its fields are looked up when they are first needed, because a message may contain its own type.
     """
 
     _lenient = False
@@ -141,7 +141,7 @@ class _Message:
 
     @cached_property
     def _fields(self) -> dict[str, tuple[str, Check | None]]:
-        """Each field by its JSON name: that name, and its check, or None for one to leave out."""
+        """Each field by its JSON name: that name, and its check, or None for a field to leave out."""
         checks = {
             name: None
             if name in self._ignored
@@ -152,7 +152,7 @@ class _Message:
 
     @cached_property
     def _proto_names(self) -> dict[str, tuple[str, Check | None]]:
-        """The same by the names that fields have in the proto."""
+        """The same by the fields' names in the proto."""
         return {_snake(name): field for name, field in self._fields.items()}
 
     def __call__(self, value: Any, depth_left: int) -> JsonObject:
@@ -163,7 +163,7 @@ class _Message:
         try:
             for key, item in value.items():
                 name, check = fields.get(key) or self._by_proto_name(key, value)
-                # Null is no value, but in free JSON it is one.
+                # Null means that a field is absent, except in free JSON.
                 if check is not None and (item is not None or check is nesting.anything):
                     accepted[name] = check(item, depth_left - 1)
         except Refused as refused:
@@ -183,7 +183,7 @@ class _Message:
 
 
 class _LenientMessage(_Message):
-    """Reads what a message can hold, and leaves the rest out."""
+    """Reads the fields of a message, and leaves out the rest."""
 
     _lenient = True
 
@@ -199,7 +199,7 @@ class _LenientMessage(_Message):
             with suppress(Refused):
                 held[name] = check(item, depth_left - 1)
         for group in self._oneofs:
-            # The same one whatever the order in which they were given.
+            # The choice does not depend on the order in which they were given.
             for name in sorted(group & held.keys())[1:]:
                 del held[name]
         return held
@@ -211,7 +211,7 @@ def _oneof_conflict(group: frozenset[str], accepted: JsonObject) -> Refused:
 
 
 def _enum(name: str, numbers: Mapping[str, int | None]) -> Check:
-    """A value of the enum by name, by number, or by number in a string; by name afterwards."""
+    """Returns a check of an enum's values, which are given by name, number, or number in a string; the result is the name."""
     names: dict[Any, str] = {value: value for value in numbers}
     for value, number in numbers.items():
         if number is not None:
@@ -231,12 +231,12 @@ def _enum(name: str, numbers: Mapping[str, int | None]) -> Check:
 
 
 def _snake(name: str) -> str:
-    """A field's name in its proto, made of its JSON name."""
+    """Returns a field's name in the proto, from its JSON name."""
     return re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", name)
 
 
 def _perhaps(word: str, known: Iterable[str]) -> str:
-    """A hint at the name that was perhaps meant. A long word is not worth the search."""
+    """Returns a hint at a similar name; long words are not searched."""
     folded = {_folded(name): name for name in known}
     close = get_close_matches(_folded(word), folded, 1) if len(word) <= 100 else []
     return f"; perhaps {folded[close[0]]} is meant" if close else ""

@@ -1,7 +1,7 @@
-"""Lists, maps and free JSON, and how deeply they may be nested.
+"""Checks of lists, maps and free JSON, and of how deeply they are nested.
 
-A check gets `depth_left`: how many messages may be within each other, with the one that it
-checks. Free JSON is made of messages too: a list is two, an object with its entry three.
+A check gets `depth_left`: how many messages may be nested, including the one that it
+checks. Free JSON counts as messages too: a list as two, an object with its entry as three.
 """
 
 import re
@@ -11,12 +11,12 @@ from jobledger.domain.values.canonical import MAX_INTEGER, json_type
 from jobledger.infra.google.wire.scalars import SCALARS, Check, Refused, double, string
 
 MAX_DEPTH: Final = 96
-"""Messages within each other. Google's parsers stop at 100, and a response that contains a job in
+"""The most nested messages. Google's parsers stop at 100, and a response that contains a job in
 a list or in an operation nests it a few levels deeper."""
 
 
 def check_depth(depth_left: int) -> None:
-    """Raises Refused if messages are nested too deeply; `depth_left` is how many may still be nested."""
+    """Raises Refused if messages are nested too deeply; `depth_left` is how many more may be nested."""
     if depth_left < 1:
         raise Refused(
             f"is nested more than {MAX_DEPTH} messages deep, and Google's clients read 100"
@@ -24,7 +24,7 @@ def check_depth(depth_left: int) -> None:
 
 
 def repeated(check: Check) -> Check:
-    """A check of lists whose items pass another check."""
+    """Returns a check of lists whose items pass another check."""
 
     def check_all(value: Any, depth_left: int) -> list[Any]:
         if not isinstance(value, list):
@@ -42,7 +42,7 @@ def repeated(check: Check) -> Check:
 
 
 def mapping(check: Check) -> Check:
-    """A check of maps whose values pass another check; an entry counts as a nested message."""
+    """Returns a check of maps whose values pass another check; an entry counts as a nested message."""
 
     def check_all(value: Any, depth_left: int) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -60,7 +60,7 @@ def mapping(check: Check) -> Check:
 
 
 def anything(value: Any, depth_left: int) -> Any:
-    """Any JSON: messages within messages, of which a list is two, and an object with its entry three."""
+    """Checks free JSON; a list counts as two nested messages, an object with its entry as three."""
     check_depth(depth_left)
     match value:
         case None | bool():
@@ -78,7 +78,7 @@ def anything(value: Any, depth_left: int) -> Any:
 
 
 def _exact(value: int) -> int | float:
-    """As a double, which numbers in free JSON are; one that a double cannot hold is refused, not rounded."""
+    """Checks a number of free JSON, which is a double; a number that a double cannot represent is refused, not rounded."""
     if abs(value) <= MAX_INTEGER:
         return value
     as_double = double(value)
@@ -88,7 +88,7 @@ def _exact(value: int) -> int | float:
 
 
 def typed(value: Any, depth_left: int) -> dict[str, Any]:
-    """An Any: some message, and the URL of its type."""
+    """Checks an Any: a message, and the URL of its type."""
     accepted: dict[str, Any] = _object(value, depth_left)
     url = accepted.get("@type")
     if not isinstance(url, str) or not re.fullmatch(r".*/[^/]+", url):

@@ -1,4 +1,4 @@
-"""Pages (AIP-158) of jobs and of other resources; each begins after the last item of the one before."""
+"""Pages (AIP-158) of jobs and of other resources; each begins after the last item of the previous one."""
 
 from jobledger.domain.values.filters import Filter
 from jobledger.infra.google.wire.calls import Call, moment_of
@@ -10,7 +10,7 @@ from jobledger.infra.read.page_tokens import PageCursor, PageTokens
 async def page_of_jobs(
     call: Call, scope: Filter, translate: Translation, sizes: tuple[int, int], order_by: str = ""
 ) -> Page:
-    """The jobs in the scope that a LIST asks for; `sizes` are the usual one of a page, and the most."""
+    """Returns the page of jobs that a LIST requests in a scope; `sizes` are the default and the maximum page size."""
     as_of, clock = await moment_of(call)
     return await call.ledger.page(
         read_filter(call.query.get("filter", ""), scope, translate),
@@ -23,7 +23,7 @@ async def page_of_jobs(
 
 
 def cursor_of(call: Call, *query: str) -> PageCursor | None:
-    """Returns the cursor of the page that a call asks for.
+    """Returns the cursor of the page that a call requests.
 
     Args:
         call: The call; its pageToken says where the page begins.
@@ -33,7 +33,7 @@ def cursor_of(call: Call, *query: str) -> PageCursor | None:
         The cursor; None for the first page.
 
     Raises:
-        InvalidFieldError: The token is not one of this list's.
+        InvalidFieldError: The token does not belong to this list.
     """
     token = call.query.get("pageToken")
     return PageTokens(call.reader.pool).read(token, *query) if token else None
@@ -42,6 +42,6 @@ def cursor_of(call: Call, *query: str) -> PageCursor | None:
 def token_of(
     call: Call, query: tuple[str, ...], *, offset: int = 0, after: tuple[str, str] | None = None
 ) -> str:
-    """The token of the page that begins behind that."""
+    """Returns the token of the page that begins after that cursor."""
     cursor = PageCursor(call.reader.moment(), offset, after)
     return PageTokens(call.reader.pool).write(cursor, *query)

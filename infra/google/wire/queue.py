@@ -1,7 +1,7 @@
-"""Places in the queue: `jobPosition` of ml v1 jobs.
+"""Queue positions: `jobPosition` of ml v1 jobs.
 
-A place that the scheduler reported (`Queued` with a queuePosition) is used. Otherwise it
-is reckoned: by priority (trainingInput.scheduling.priority, higher first), then the older job
+If the scheduler reported a position (`Queued` with a queuePosition), it is used. Otherwise the position
+is computed by priority (trainingInput.scheduling.priority, higher first), then by age, oldest
 first, among the waiting jobs of a project.
 """
 
@@ -33,7 +33,7 @@ LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Rank(NamedTuple):
-    """When it is a job's turn: the smaller, the earlier."""
+    """A job's rank in the queue: smaller is earlier."""
 
     priority: int
     create_time: datetime
@@ -43,7 +43,7 @@ class Rank(NamedTuple):
 def past_places(
     reader: Reader, project: str, waiting: Sequence[Job], as_of: Given | None, clock: Clock | None
 ) -> dict[str, int]:
-    """The places of these jobs as of a moment, from 1 or as reported."""
+    """Returns the queue positions of these jobs as of a moment, from 1 or as reported."""
     project_id = project.removeprefix("projects/")
     queued = f'state = QUEUED AND kind = {COLLECTION} AND project = "{project_id}"'
     line = sorted(
@@ -61,9 +61,9 @@ def past_places(
 
 
 class Queue:
-    """All projects' waiting jobs as of an event; catches up from the events since, whenever it is asked.
+    """All projects' waiting jobs as of an event. Each call catches up with the events since then.
 
-    One thread at a time uses it.
+    Only one thread at a time may use it.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -74,7 +74,7 @@ class Queue:
         self._reported: dict[str, int] = {}
 
     def places(self, names: Iterable[str]) -> dict[str, int]:
-        """Where these jobs wait, as far as they still do."""
+        """Returns the queue positions of those of these jobs that still wait."""
         if self._position < 0:
             size = self._reader.size()
             self._take(size, (), self._look_up(None))
@@ -90,9 +90,9 @@ class Queue:
         return self._reported.get(name, bisect_left(self._lines[project_of(name)], rank) + 1)
 
     def _is_up_to_date(self) -> bool:
-        """Takes in the next events; returns whether those were the last."""
+        """Processes the next events; returns whether those were the last ones."""
         position = self._position
-        # The last known event is read again: a ledger without it was put back to an earlier state.
+        # The last known event is read again: if it is missing, the ledger was restored to an earlier state.
         rows = self._reader.feed.page(max(position - 1, 0), PAGE)
         if not rows:
             self._reader.feed.check_reached(position)
@@ -100,7 +100,7 @@ class Queue:
         if page:
             relevant = [event for event in page if _is_relevant(event)]
             last = {event.name: event for event in relevant}
-            # A created job's fields are in the event; for others, the row has the reason and the place.
+            # The fields of a created job are in the event; for other jobs, the row has the spec and the position.
             may_wait = (None, JobState.QUEUED)
             unknown = sorted(
                 name for name, event in last.items()
@@ -116,7 +116,7 @@ class Queue:
         return len(rows) < PAGE
 
     def _look_up(self, names: list[str] | None) -> list[tuple[Any, ...]]:
-        """Those jobs that wait among `names`, or all: name, create time, spec, reported place."""
+        """Returns the waiting jobs among `names`, or all: name, create time, spec, reported position."""
         parameters = {"names": names, "collection": COLLECTION, "state": JobState.QUEUED.name}
         with translated(), self._reader.pool.connection() as connection:
             return connection.execute(READ_QUEUE, parameters).fetchall()
@@ -124,7 +124,7 @@ class Queue:
     def _take(
         self, position: int, touched: Iterable[str], waiting: Iterable[tuple[Any, ...]]
     ) -> None:
-        """Puts the touched jobs where they are as of a position."""
+        """Updates the changed jobs as of a position."""
         self._position = position
         for name in touched:
             self._remove(name)
@@ -147,7 +147,7 @@ class Queue:
 
 
 class SharedQueue:
-    """The places of waiting jobs, for the tasks of one asyncio loop: those that ask at once share a read."""
+    """The queue positions for the tasks of one asyncio loop; simultaneous calls share a read."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._run = ledger.run
@@ -155,7 +155,7 @@ class SharedQueue:
         self._reads = SharedReads(self._read)
 
     async def places(self, jobs: Iterable[Job]) -> dict[str, int]:
-        """As Queue.places."""
+        """Does the same as Queue.places."""
         names = tuple(job.name for job in jobs)
         return await self._reads.get(names) or {}
 
@@ -164,7 +164,7 @@ class SharedQueue:
 
 
 def _is_relevant(event: RecordedEvent) -> bool:
-    """Whether it may change who waits, or in which order."""
+    """Whether an event may change which jobs wait, or their order."""
     of_ours = event.schema > 0 and event.name.split("/")[-2] == COLLECTION
     return of_ours and (state_after(event.type) is not None or event.type == "ConfigChanged")
 
@@ -178,7 +178,7 @@ def _rank(name: str, create_time: datetime | None, spec: Any) -> Rank:
 
 
 def _reported(history: Iterable[RecordedEvent], version: int) -> int | None:
-    """The place in the report that put the job into the queue."""
+    """Returns the position in the report that put the job into the queue."""
     entered = [e for e in history if e.version <= version and state_after(e.type) is not None]
     if not entered or entered[-1].type != "Queued":
         return None

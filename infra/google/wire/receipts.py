@@ -1,4 +1,4 @@
-"""Receipts through Google's faces, which have none: `GET` of a job's path with `:receipt` behind it."""
+"""Receipts in Google's APIs, which have none: `GET` of a job's path followed by `:receipt`."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -27,7 +27,7 @@ def receipts(methods: Iterable[Method]) -> list[Method]:
 
 
 async def _receipt(shape: str, get: Face, call: Call) -> JsonObject:
-    """A C2SP tlog-proof for the event of that version, or the last one, of a job that the face shows."""
+    """Returns a C2SP tlog-proof for an event of a job of this API: of the given version, or the last one."""
     await get(call._replace(query={}))
     _, *segments = shape.split("/")
     ids = iter(call.ids)

@@ -1,4 +1,4 @@
-"""What a job's spec and output show of themselves in a dialect's resource: what its message allows."""
+"""The fields of a job's spec and output that a dialect's resource shows: those of its message."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def time_text(time: datetime | None) -> str | None:
 def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
     """Returns the fields of a job's spec that a message has.
 
-    A job may have been created in another dialect, whose spec holds other fields.
+    A job may have been created in another dialect, whose spec has other fields.
 
     Args:
         api: The API of the message.
@@ -39,13 +39,13 @@ def given_fields(api: Api, message: str, spec: Mapping[str, Any]) -> JsonObject:
 
 
 def reported_fields(api: Api, message: str, reported: Mapping[str, Any]) -> JsonObject:
-    """Returns the fields of a message that a report holds, including output-only ones."""
+    """Returns the fields of a message in a report, including output-only ones."""
     shown: JsonObject = _with_known_details(api.read(message, reported, output=True))
     return shown
 
 
 def made_fields(api: Api, message: str, output: Mapping[str, Any] | None) -> JsonObject:
-    """The output-only fields that were reported."""
+    """Returns the output-only fields that were reported."""
     if not output:
         return {}
     made = api.read_only(message)
@@ -75,7 +75,7 @@ def error_of(job: Job) -> JsonObject | None:
 
 
 def _with_known_details(value: Any) -> Any:
-    """The same, but that statuses anywhere in it hold only details that clients know."""
+    """Returns the same, with only details that clients know in all nested statuses."""
     match value:
         case [{"@type": _}, *_]:
             return _known_details(value)
@@ -105,5 +105,5 @@ def check_display_name(spec: Mapping[str, Any]) -> None:
 
 
 def bare(resource: Mapping[str, Any]) -> JsonObject:
-    """Without the fields that hold nothing, as proto3 JSON is."""
+    """Returns the message without empty fields, as in proto3 JSON."""
     return {key: value for key, value in resource.items() if value not in (None, {}, [])}

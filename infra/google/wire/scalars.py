@@ -1,4 +1,4 @@
-"""What proto3 JSON lets a scalar be: each check returns the value in its one normal form, or refuses it.
+"""The scalars of proto3 JSON: each check returns the value in its normal form, or refuses it.
 
 A check gets `depth_left`, how many messages may still be nested; scalars do not use it.
 """
@@ -20,7 +20,7 @@ Check = Callable[[Any, int], Any]
 
 MAX_DOUBLE: Final = sys.float_info.max
 MAX_FLOAT: Final = 3.4028235e38
-"""The largest float of 32 bits, as its shortest text names it: Google's clients write that."""
+"""The largest 32-bit float, as its shortest decimal text, which Google's clients write."""
 MAX_SECONDS: Final = 315_576_000_000
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -35,7 +35,7 @@ _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 
 
 class Refused(Exception):  # noqa: N818  it never leaves this package
-    """A value that is not accepted: why, and where below the value that was being checked."""
+    """A value that is not accepted: the reason, and its path below the checked value."""
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -54,12 +54,12 @@ class Refused(Exception):  # noqa: N818  it never leaves this package
 
 
 def shown(text: str) -> str:
-    """Any text in quotes, as it may be put into a sentence: ASCII, and not long."""
+    """Returns a text in quotes for a sentence: ASCII only, and shortened."""
     return json.dumps(text if len(text) <= 100 else text[:100] + "…")
 
 
 def string(value: Any, _: int) -> str:
-    """Text that UTF-8, JSON and PostgreSQL can hold."""
+    """Checks text that UTF-8, JSON and PostgreSQL can store."""
     if not isinstance(value, str):
         raise Refused(f"must be a string, not {json_type(value)}")
     if "\0" in value:
@@ -80,7 +80,7 @@ def boolean(value: Any, _: int) -> bool:
 
 
 def integer(low: int, high: int, normal: Callable[[int], int | str]) -> Check:
-    """A whole number within these bounds, as a number or in a string."""
+    """Returns a check of integers within these bounds, as a number or in a string."""
 
     def check(value: Any, _: int) -> int | str:
         number = value if type(value) is int else _whole(value)
@@ -92,7 +92,7 @@ def integer(low: int, high: int, normal: Callable[[int], int | str]) -> Check:
 
 
 def _whole(value: Any) -> int | float | Decimal:
-    """A number without a fraction; still as it came, for it may be too large to write out."""
+    """Returns a number without a fraction in its original form, because it may be too large to write out."""
     if type(value) is float and value.is_integer():
         return value
     if not isinstance(value, str):
@@ -108,7 +108,7 @@ def _whole(value: Any) -> int | float | Decimal:
 
 
 def floating(largest: float) -> Check:
-    """A number up to this size, as a number or in a string; the three that JSON lacks by name."""
+    """Returns a check of numbers up to this size, as a number or in a string; NaN and the infinities by name."""
 
     def check(value: Any, _: int) -> float | str:
         number = value if type(value) is float else _float(value)
@@ -140,7 +140,7 @@ def double(value: int) -> float:
 
 
 def octets(value: Any, depth_left: int) -> str:
-    """Bytes in base64 of either alphabet, padded or not; padded, of the standard one, afterwards."""
+    """Checks base64 of either alphabet, padded or not; returns it padded, in the standard alphabet."""
     text = string(value, depth_left)
     bare = text.rstrip("=")
     padded = bare + "=" * (-len(bare) % 4)
@@ -150,7 +150,7 @@ def octets(value: Any, depth_left: int) -> str:
 
 
 def timestamp(value: Any, _: int) -> str:
-    """A time of RFC 3339 with its offset; in UTC afterwards."""
+    """Checks an RFC 3339 time with an offset; returns it in UTC."""
     parts = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
     try:
         if not parts:
@@ -164,7 +164,7 @@ def timestamp(value: Any, _: int) -> str:
 
 
 def duration(value: Any, _: int) -> str:
-    """Seconds, with a fraction or without, and an `s`."""
+    """Checks a duration: seconds, with or without a fraction, followed by `s`."""
     parts = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if not parts or int(parts[2]) > MAX_SECONDS:
         raise Refused(f'must be seconds as "3.5s", from -{MAX_SECONDS}s to {MAX_SECONDS}s')
@@ -174,7 +174,7 @@ def duration(value: Any, _: int) -> str:
 
 
 def _fraction(digits: str | None) -> str:
-    """A fraction of a second in three, six or nine digits; nothing if it is nought."""
+    """Returns a fraction of a second with three, six or nine digits, or "" if it is zero."""
     digits = (digits or "").rstrip("0")
     return f".{digits.ljust(-len(digits) // 3 * -3, '0')}" if digits else ""
 
@@ -193,4 +193,4 @@ SCALARS: Final[dict[str, Check]] = {
     "uint32": integer(0, 2**32 - 1, int),
     "uint64": integer(0, 2**64 - 1, str),
 }
-"""By their names in the schemas."""
+"""The checks by their names in the schemas."""

@@ -1,7 +1,7 @@
 """Errors as google.rpc.Status: one table of the ledger's errors, for every API and transport.
 
-`details` hold a google.rpc.ErrorInfo (AIP-193): over HTTP, clients cannot distinguish two codes of
-one status line apart without it.
+`details` has a google.rpc.ErrorInfo (AIP-193), because over HTTP clients cannot distinguish two codes with
+the same HTTP status without it.
 """
 
 import re
@@ -21,7 +21,7 @@ DOMAIN: Final = "jobledger"
 
 
 class Code(NamedTuple):
-    """A google.rpc.Code and the HTTP status it comes with."""
+    """A google.rpc.Code and its HTTP status."""
 
     name: str
     number: int
@@ -87,7 +87,7 @@ ERRORS: Final[dict[type[LedgerError], str]] = {
     UnknownMethodError: "NOT_FOUND",
     UnimplementedError: "UNIMPLEMENTED",
 }
-"""The code of each error, and of those derived from it."""
+"""The code of each error and its subclasses."""
 
 
 class Status(NamedTuple):
@@ -110,7 +110,7 @@ class Status(NamedTuple):
         return {"error": {**error, "details": self.details}}
 
     def json(self) -> JsonObject:
-        """The message itself, as in an Operation or in a batch's answer."""
+        """Returns the message itself, as in an Operation or in a batch's answer."""
         return {"code": self.code.number, "message": self.message, "details": self.details}
 
 
@@ -123,7 +123,7 @@ def status_of(error: BaseException) -> Status:
 
 
 def _reason(error: type[BaseException]) -> str:
-    """`JOB_NOT_FOUND`, of JobNotFoundError."""
+    """Returns the reason of an error, such as `JOB_NOT_FOUND` for JobNotFoundError."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", error.__name__.removesuffix("Error")).upper()
 
 

@@ -103,7 +103,7 @@ class TaskOfRunJson(TypedDict):
 
 
 class TasksJson(TypedDict):
-    """The labelling tasks that wait for answers."""
+    """The labeling tasks that wait for answers."""
 
     tasks: list[TaskOfRunJson]
 
@@ -150,7 +150,7 @@ class LabelStudioTask(TypedDict):
 
 
 class LabelStudioJson(TypedDict):
-    """Label Studio's labelling configuration, and its tasks."""
+    """Label Studio's labeling configuration, and its tasks."""
 
     config: str
     tasks: list[LabelStudioTask]

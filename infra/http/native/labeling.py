@@ -1,4 +1,4 @@
-"""Labelling tasks: `/ledger/v1/{job}/labeling`, their questions, and people's answers, also by Label Studio."""
+"""Labeling tasks: `/ledger/v1/{job}/labeling`, their questions, and people's answers, also by Label Studio."""
 
 from functools import partial
 from typing import Annotated, Any, Final
@@ -34,7 +34,7 @@ Annotator = Annotated[
 
 
 def labeling_routes(routes: NativeRoutes) -> APIRouter:
-    """The routes of labelling tasks."""
+    """The routes of labeling tasks."""
     router = APIRouter(prefix="/ledger/v1", tags=["evaluation jobs"])
     _add_label_studio(router, routes)
     _add_reading(router, routes)
@@ -45,7 +45,7 @@ def labeling_routes(routes: NativeRoutes) -> APIRouter:
 def _add_reading(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}/labeling", response_model=answers.TasksJson)
     async def tasks(request: Request, name: str) -> Json:
-        """The job's labelling tasks that wait for answers."""
+        """The job's labeling tasks that wait for answers."""
         await routes.admit(request, READ, parse_name(name))
         waiting = await routes.ledger.run(partial(open_tasks, routes.reader, name))
         return await routes.json({"tasks": [task_json(task) for task in waiting]})

@@ -1,1 +1,1 @@
-"""The routes of the pages that people see."""
+"""The routes of the web pages."""

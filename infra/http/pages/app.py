@@ -1,6 +1,6 @@
-"""The pages for people: `/` the fleet, `/jobs/NAME` a job, `/reports`, and the files they need.
+"""The web pages: `/` is the fleet, `/jobs/NAME` a job, `/reports` the reports; and their files.
 
-They are read with a token as everything is; a browser keeps it in a cookie, which is for reading only.
+Pages need a token as every request does. A browser keeps it in a cookie, which permits reading only.
 """
 
 from typing import Any, Final
@@ -30,14 +30,14 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
 def serves(method: str, path: str) -> bool:
-    """Whether the path is a page's or a file's of pages; other paths are refused as API paths are."""
+    """Whether the path belongs to a page or a file of pages; other paths are refused as API paths."""
     if method not in READING:
         return method == "POST" and path in SESSION
     return path == "/" or path.startswith(PATHS)
 
 
 def pages(server: ServerContext) -> Starlette:
-    """An application of all these."""
+    """Returns an application with all page routes."""
     pages = PageRoutes(server)
     routes = [
         *fleet_routes(pages),
@@ -54,14 +54,14 @@ def pages(server: ServerContext) -> Starlette:
 
 def _session_routes(pages: PageRoutes) -> list[Route]:
     async def begin(request: Request) -> Response:
-        """Keeps a token in a cookie that no script reads and no other site sends."""
+        """Stores a token in a cookie that scripts cannot read and other sites cannot send."""
         form = parse_qs((await request.body()).decode(errors="replace"))
         token, back = (form.get(key, [""])[0].strip() for key in ("token", "back"))
         local = back.startswith("/") and not back.startswith(("//", "/\\"))
         try:
             await pages.server.admit(f"Bearer {token}")
         except UnauthenticatedError as error:
-            # The next try leads to where the first one would have.
+            # A later success leads to the page that was requested first.
             return await pages.refuse(request, error, back if local else "/")
         answer = RedirectResponse(back if local else "/", 303, pages.headers)
         secure = request.url.scheme == "https"
@@ -69,7 +69,7 @@ def _session_routes(pages: PageRoutes) -> list[Route]:
         return answer
 
     async def end(_: Request) -> Response:
-        """Forgets it."""
+        """Deletes the cookie."""
         answer = RedirectResponse("/", 303, pages.headers)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
@@ -81,14 +81,14 @@ def _session_routes(pages: PageRoutes) -> list[Route]:
 
 
 async def icon(_: Request) -> Response:
-    """The icon, for pages that name none and browsers that ask for it all the same."""
+    """Returns the icon, which browsers also request for pages that name none."""
     found = assets.find("icon.svg")
     assert found is not None
     return Response(found.content, 200, {"cache-control": "max-age=86400"}, found.media_type)
 
 
 async def asset(request: Request) -> Response:
-    """A file that pages need; at its content's own address it stays what it is."""
+    """Returns a file of pages; an address with the current version never changes its content."""
     found = assets.find(request.path_params["name"])
     if found is None:
         raise HTTPException(404)

@@ -1,4 +1,4 @@
-"""The fleet page's routes: the page, its parts as of another moment, and what its controls ask for."""
+"""The fleet page's routes: the page, its parts as of another moment, and the requests of its controls."""
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -49,7 +49,7 @@ class Asked(NamedTuple):
 
 
 def fleet_routes(routes: PageRoutes) -> list[Route]:
-    """The page, and parts of it."""
+    """Returns the routes of the page and its parts."""
     fleet = FleetPage(routes)
     return [
         Route("/", fleet.page),
@@ -63,14 +63,14 @@ def fleet_routes(routes: PageRoutes) -> list[Route]:
 
 
 class FleetPage:
-    """Answers for the fleet page; a caller limited to a project sees its jobs only."""
+    """Answers for the fleet page; a caller that is limited to a project sees only its jobs."""
 
     def __init__(self, routes: PageRoutes) -> None:
         self._routes = routes
         self._reader = routes.reader
 
     async def page(self, request: Request) -> Response:
-        """All of it."""
+        """Returns the whole page."""
 
         def begin(caller: Caller, request: Request) -> Begun:
             link, scope, project = self._asked(caller, request)
@@ -88,14 +88,14 @@ class FleetPage:
                 "link": begun.link.pinned(self._reader.name, begun.moment),
                 "projects": [caller.project] if caller.project else begun.projects, **LISTED,
             }  # fmt: skip
-            # A link that may be refused is read as a whole before anything of it is sent.
+            # If the link may be refused, the whole page is read before any of it is sent.
             may_be_refused = link.at or link.page or link.order or link.begin or link.end
             return Begun(top, read, at_once=not may_be_refused)
 
         return await self._routes.page_in_parts(request, "fleet.html", begin)
 
     async def list(self, request: Request) -> Response:
-        """The list, or what the tab shows, as of another moment; with `counted=1` always the whole list and its counts."""
+        """Returns the list or tab as of another moment; with `counted=1` always the whole list and its counts."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link, scope, project = self._asked(caller, request)
@@ -109,7 +109,7 @@ class FleetPage:
         return await self._routes.page(request, "fleet_moved.html", work)
 
     async def chart(self, request: Request) -> Response:
-        """The chart alone, of another window, moment or filter."""
+        """Returns only the chart, for another window, moment or filter."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link, scope, project = self._asked(caller, request)
@@ -121,7 +121,7 @@ class FleetPage:
         return await self._routes.page(request, "fleet_chart.html", work)
 
     async def facts(self, request: Request) -> Response:
-        """The sentence alone, as of another moment."""
+        """Returns only the sentence, as of another moment."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link, scope, project = self._asked(caller, request)
@@ -158,7 +158,7 @@ class FleetPage:
         return await self._routes.json(request, work)
 
     async def offers(self, request: Request) -> Response:
-        """Completions of a filter at a caret."""
+        """Returns completions of a filter at a caret."""
 
         def work(caller: Caller, request: Request) -> Any:
             text = request.query_params.get("filter", "")
@@ -169,7 +169,7 @@ class FleetPage:
         return await self._routes.json(request, work)
 
     async def csv(self, request: Request) -> Response:
-        """The chart's numbers, all of them."""
+        """Returns all numbers of the chart."""
 
         def work(caller: Caller, request: Request) -> str:
             rows, columns = read_series(self._reader, *self._asked(caller, request))
@@ -181,7 +181,7 @@ class FleetPage:
         link = links.FleetLink.parse(request.query_params)
         links.check_ledger(link.ledger, self._reader.name)
         if caller.project is not None:
-            # Its jobs are all it sees, whatever project the link names.
+            # The caller sees only its project's jobs, whatever project the link names.
             link = link._replace(project=link.project and caller.project)
         project = caller.project or link.project or None
         return Asked(link, _within(scope_of(caller), project), project)
@@ -202,7 +202,7 @@ def _within(scope: Scope, project: str | None) -> Scope:
 
 
 def _toggled(link: links.FleetLink) -> Callable[[str], tuple[str, ...]]:
-    """The states of the chart with one shown or hidden."""
+    """Returns a function that shows or hides one of the chart's states."""
     return lambda state: tuple(
         each for each in links.STATES if (each in link.states) != (each == state)
     )

@@ -1,4 +1,4 @@
-"""A job page's routes: the page, and windows of the history that it asks for."""
+"""A job page's routes: the page, and the windows of the history that it requests."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +25,7 @@ Read = Callable[[history.Outline, Request], Any]
 
 
 def job_routes(routes: PageRoutes) -> list[Route]:
-    """The page, and parts of it."""
+    """Returns the routes of the page and its parts."""
     job = JobPage(routes)
     parts = {"step": job.step, "window": job.window, "blame": job.blame, "steps": job.steps}
     return [
@@ -37,20 +37,20 @@ def job_routes(routes: PageRoutes) -> list[Route]:
 
 
 class JobPage:
-    """Answers for one job; a deleted one, too, for its history is there."""
+    """Answers for one job, also for a deleted one, whose history is kept."""
 
     def __init__(self, routes: PageRoutes) -> None:
         self._routes = routes
         self._reader = routes.reader
 
     async def page(self, request: Request) -> Response:
-        """All of it."""
+        """Returns the whole page."""
         name = parse_name(request.path_params["name"])
 
         def begin(_: Caller, request: Request) -> Begun:
             link = JobLink.parse(request.query_params)
             check_ledger(link.ledger, self._reader.name)
-            # A link that may be refused is read as a whole before anything of it is sent.
+            # If the link may be refused, the whole page is read before any of it is sent.
             may_be_refused = link.at or link.until or self._reader.read_current(name) is None
             return Begun(
                 {"name": name},
@@ -61,7 +61,7 @@ class JobPage:
         return await self._routes.page_in_parts(request, "job.html", begin, name)
 
     async def part(self, read: Read, request: Request) -> Response:
-        """Answers a script of the page."""
+        """Answers a request of the page's script."""
         name = parse_name(request.path_params["name"])
 
         def work(_: Caller, request: Request) -> Any:
@@ -71,15 +71,15 @@ class JobPage:
         return await self._routes.json(request, work, name)
 
     def step(self, outline: history.Outline, request: Request) -> JsonObject:
-        """The last step by a time."""
+        """Returns the last step up to a time."""
         return {"step": outline.step_by(parse_instant("at", request.query_params.get("at", "")))}
 
     def window(self, outline: history.Outline, request: Request) -> JsonObject:
-        """Some steps, and the job before them."""
+        """Returns some steps, and the job before them."""
         return history.read_window(self._reader, outline, _number(request, "window"))
 
     def blame(self, outline: history.Outline, request: Request) -> JsonObject:
-        """Since which step each field was what it was before those."""
+        """Returns the step that set each field's value before those steps."""
         number = _number(request, "window")
         if number * history.WINDOW > len(outline.rows):
             raise InvalidFieldError(
@@ -88,7 +88,7 @@ class JobPage:
         return {"since": history.read_blame(self._reader, outline, number)}
 
     def steps(self, outline: history.Outline, request: Request) -> JsonObject:
-        """Events of some types, by some actors, or that failed: a window of those after a step."""
+        """Returns a window of events after a step, filtered by type, actor or failure."""
         query = request.query_params
         found = outline.find(
             query.getlist("type"), query.getlist("actor"), failed=query.get("failed") == "1"
@@ -103,7 +103,7 @@ class JobPage:
         }
 
     async def family(self, request: Request) -> Response:
-        """The jobs that name this one as their parent, as far as was known at the link's position."""
+        """Returns the jobs that name this one as their parent, as known at the link's position."""
         name = parse_name(request.path_params["name"])
 
         def work(caller: Caller, request: Request) -> JsonObject:

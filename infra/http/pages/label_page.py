@@ -1,6 +1,6 @@
-"""The page on which people answer a labelling task: `/label/{job}/{run}`, and the files it needs.
+"""The page on which people answer a labeling task: `/label/{job}/{run}`, and its files.
 
-It holds no data: it reads questions from `/ledger/v1` with the user's own token.
+The page itself contains no data: it reads questions from `/ledger/v1` with the user's token.
 """
 
 import html
@@ -29,7 +29,7 @@ FILES: Final = {
 
 
 def label_page() -> APIRouter:
-    """The page's routes, which the OpenAPI document leaves out."""
+    """Returns the page's routes, which the OpenAPI document leaves out."""
     router = APIRouter()
     for name, kind in FILES.items():
         _add_file(router, name, kind)

@@ -20,25 +20,25 @@ BUCKETED: Final = frozenset(name for name, kind in REPORTS.items() if kind.bucke
 
 
 def report_routes(routes: PageRoutes) -> list[Route]:
-    """The page, and its rows."""
+    """Returns the routes of the page and its rows."""
     reports = ReportsPage(routes)
     return [Route("/reports", reports.page), Route("/reports.csv", reports.csv)]
 
 
 class ReportsPage:
-    """Answers with reports; a caller limited to a project has only its jobs counted."""
+    """Answers with reports; for a caller that is limited to a project, only its jobs are counted."""
 
     def __init__(self, routes: PageRoutes) -> None:
         self._routes = routes
         self._reader = routes.reader
 
     async def page(self, request: Request) -> Response:
-        """The report that the address names."""
+        """Returns the report that the address names."""
 
         def work(caller: Caller, request: Request) -> dict[str, Any]:
             link = self._link(request)
             usual = {
-                "page": "labelling" if link.report == "evaluations" else "reports", "titles": TITLES, "bucketed": link.report in BUCKETED,
+                "page": "labeling" if link.report == "evaluations" else "reports", "titles": TITLES, "bucketed": link.report in BUCKETED,
                 "job_address": job_address, "problem": None,
             }  # fmt: skip
             if link.report == "evaluations":
@@ -55,7 +55,7 @@ class ReportsPage:
         return await self._routes.page(request, "reports.html", work)
 
     async def csv(self, request: Request) -> Response:
-        """The report's rows."""
+        """Returns the report's rows."""
 
         def work(caller: Caller, request: Request) -> str:
             link = self._link(request)

@@ -1,4 +1,4 @@
-"""The base of pages: admits the caller, reads in a thread, answers HTML, also for errors."""
+"""The base of all pages: checks the caller, reads in a thread, and answers with HTML, also for errors."""
 
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -25,23 +25,23 @@ POLICY: Final = (
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 PART: Final = "x-part"
-"""A request with this header wants a part of a page, and is refused in one sentence."""
+"""A header of requests for a part of a page; errors are answered with one sentence."""
 
 Work = Callable[[Caller, Request], Any]
 GZIP_LEVEL: Final = 5
 GZIP_FORMAT: Final = 31
-"""Window bits of zlib for a gzip stream."""
+"""zlib's window bits for writing gzip."""
 
 
 class Begun(NamedTuple):
-    """A page of which the top can be shown, and what reads the rest of it."""
+    """The top of a page, and a function that reads the rest."""
 
     top: dict[str, Any]
-    """What the template needs above the content."""
+    """The template's values for the top."""
     read: Callable[[], dict[str, Any]]
-    """Reads what else it needs."""
+    """Reads the template's other values."""
     at_once: bool
-    """Whether the top may be sent before the rest is read, and an error is then shown below it."""
+    """Whether the top may be sent before the rest is read; an error of the rest is then shown below it."""
 
 
 class PageRoutes:
@@ -60,7 +60,7 @@ class PageRoutes:
     async def page(
         self, request: Request, template: str, work: Work, name: str | None = None
     ) -> Response:
-        """The template, with what `work` reads; `name` is the job it is about, None if of many."""
+        """Renders the template with the values that `work` reads; `name` is the page's job, None for many jobs."""
         caller = await self._admit(request, name)
 
         def asked() -> str:
@@ -75,7 +75,7 @@ class PageRoutes:
         begin: Callable[[Caller, Request], Begun],
         name: str | None = None,
     ) -> Response:
-        """The template, its top before its content is read: a browser fetches styles and scripts meanwhile.
+        """Sends the template's top before its content is read, so that a browser loads styles and scripts meanwhile.
 
         Args:
             request: The request.
@@ -117,7 +117,7 @@ class PageRoutes:
         return StreamingResponse(parts(), 200, headers, "text/html")
 
     async def json(self, request: Request, work: Work, name: str | None = None) -> Response:
-        """The same as JSON, for a script."""
+        """Returns the values that `work` reads as JSON, for a script."""
         caller = await self._admit(request, name)
 
         def asked() -> bytes:
@@ -127,7 +127,7 @@ class PageRoutes:
         return Response(content, 200, self.headers, "application/json")
 
     async def file(self, request: Request, name: str, media_type: str, work: Work) -> Response:
-        """The same as a file to keep."""
+        """Returns the text that `work` makes as a file to download."""
         caller = await self._admit(request)
         content = await self.server.ledger.run(lambda: work(caller, request))
         headers = {"content-disposition": f'attachment; filename="{name}"'}
@@ -190,7 +190,7 @@ class PageRoutes:
 
 
 class _Packer:
-    """Compresses the parts of an answer, each so that it can be read when it arrives."""
+    """Compresses the parts of an answer, so that each can be read when it arrives."""
 
     def __init__(self, compresses: bool) -> None:
         self._stream = (
@@ -208,5 +208,5 @@ class _Packer:
 
 
 def scope_of(caller: Caller) -> Callable[[str], Filter]:
-    """Limits a filter to what the caller may see."""
+    """Limits a filter to the jobs that the caller may see."""
     return lambda text: scoped(text, caller)

@@ -1,1 +1,1 @@
-"""Numbered SQL files, applied once each and in order; a landed one never changes."""
+"""Numbered SQL files, each applied once and in order; a released one never changes."""

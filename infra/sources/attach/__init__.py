@@ -1,1 +1,1 @@
-"""Other systems' PostgreSQL databases, followed by logical replication; they need no change of their own."""
+"""Follows other systems' PostgreSQL databases by logical replication, without changes to these systems."""

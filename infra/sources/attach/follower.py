@@ -30,20 +30,20 @@ from jobledger.infra.sources.mapping.model import Mapping
 LOG: Final = logging.getLogger("jobledger.attach")
 PAUSE_SECONDS: Final = 0.5
 REST: Final = 9
-"""How many times as long as it worked it then pauses, to leave disk and CPU to the source."""
+"""The length of a pause, as a multiple of the work before it, so that the source keeps its disk and CPU."""
 FAR_BEHIND_BYTES: Final = 64 * 1024**2
-"""If more of the source's log than this was not carried over, it does not pause."""
+"""If the follower is behind by more than this much of the source's log, it does not pause."""
 RETRY_SECONDS: Final = 5.0
 NOTED_REASONS: Final = 20
 """How many reasons a note lists for changes that could not be placed."""
 BEGUN: Final = "begun"
-"""The note of an attachment whose existing rows may not all be recorded yet."""
+"""The note of an attachment whose existing rows may not be completely recorded yet."""
 MAX_SLOT_BYTES: Final = 4 * 1024**3
-"""How much of its log the source may keep for the slot; more ends the attachment."""
+"""How much of its log the source may keep for the slot; if it is more, the attachment ends."""
 
 
 class Follower:
-    """Carries the changes of one source over into a ledger."""
+    """Copies the changes of one source into a ledger."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Follower:
         *,
         max_bytes: int = MAX_SLOT_BYTES,
     ) -> None:
-        """`max_bytes` is how much of its log the source may have to keep."""
+        """`max_bytes` is how much of its log the source may keep for the slot."""
         self._store = store
         self._slot = slot
         self._mapping = mapping
@@ -81,7 +81,7 @@ class Follower:
         return [*source.tables, *(each for each in source.optional_tables if each in optional)]
 
     def begin(self) -> None:
-        """Makes the publication and the slot, and records the rows that are there.
+        """Creates the publication and the slot, and records the existing rows.
 
         Raises:
             AttachError: The source cannot be followed, is of an unknown version, or is attached already.
@@ -133,17 +133,17 @@ class Follower:
         return self._slot.status() is None or not self._has_snapshot()
 
     def _has_snapshot(self) -> bool:
-        """Whether all rows that were there when the slot was made were recorded."""
+        """Whether all rows that existed when the slot was created were recorded."""
         if not (notes := self._notes()):
             raise AttachError(
                 "slot",
                 f"{self._slot.name!r} exists already, and this ledger did not make it: detach it first",
             )
-        # Earlier versions did not note that for their slots.
+        # Earlier versions did not record this for their slots.
         return notes[-1].get("snapshot") != BEGUN
 
     def _notes(self) -> list[dict[str, Any]]:
-        """The notes of the attachment's beginnings, oldest first."""
+        """Returns the notes of when the attachment began, oldest first."""
         return [each.json for each in self._noted() if "runId" in each.json]
 
     def _noted(self) -> list[RecordedEvent]:
@@ -153,7 +153,7 @@ class Follower:
             return []
 
     def _identities(self) -> dict[str, str]:
-        """The replica identities that tables had before they were followed, since it ended last."""
+        """Returns the replica identities that tables had before they were followed."""
         found: dict[str, str] = {}
         for each in self._noted():
             if each.type == "Succeeded":
@@ -173,7 +173,7 @@ class Follower:
             )
 
     def follow(self, stop: Signal) -> None:
-        """Carries over changes until `stop` is set; raises AttachError if that is impossible.
+        """Copies changes until `stop` is set; raises AttachError if that is impossible.
 
         It works a tenth of the time, as far as that keeps it near the end of the source's log. While the
         source or the ledger cannot be reached, it tries again: the slot keeps what changes.
@@ -191,7 +191,7 @@ class Follower:
                     stop.wait(RETRY_SECONDS)
 
     def carry_over(self) -> int:
-        """Carries over the next transactions; returns how many changes there were."""
+        """Copies the next transactions; returns how many changes there were."""
         try:
             with collecting_less():
                 transactions = self._slot.peek()
@@ -208,9 +208,9 @@ class Follower:
         with collecting_less():
             repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
         self._note_missed(self.summary.unplaced_count - missed)
-        # Only now may the source remove them; recorded again they would be the same events.
+        # Only now may the source remove them. If they are read again, they make the same events.
         self._slot.advance(transactions[-1].commit_lsn)
-        # A source may repeat changes after a crash; all of them were recorded.
+        # A source may repeat changes after a crash; these were all recorded.
         if not repeats and (written or known is not None):
             self._new_after = lsn_number(transactions[-1].commit_lsn)
         return sum(len(each.changes) for each in transactions) or 1
@@ -237,7 +237,7 @@ class Follower:
         return status.behind_bytes
 
     def end(self) -> None:
-        """Undoes what was done to the source, and notes that it is not followed any more."""
+        """Reverts the changes to the source, and records that it is no longer followed."""
         self._slot.drop()
         self._slot.restore(self._identities())
         self._note("Succeeded", {})
@@ -247,7 +247,7 @@ class Follower:
             committed = commit_time.isoformat()
             first_times: dict[str, datetime] = {}
             for number, change in enumerate(changes):
-                # Its place is in the request ids, as two changes may be equal.
+                # The request ids include the place, as two changes may be equal.
                 place = f"{lsn} #{number}"
                 at = RecordPlace(place, first_times=first_times)
                 yield from self._observed(record_of(change, committed), place, at)
@@ -263,7 +263,7 @@ class Follower:
     def _record(
         self, events: Iterable[Reported], *, ahead: bool = False, new: bool = False
     ) -> tuple[int, int]:
-        """Records them; returns how many events were recorded before, and how many are new."""
+        """Records the changes; returns how many events were recorded before, and how many are new."""
         before = written = 0
         for event, outcome in observe_many(self._store.writer, events, ahead=ahead, new=new):
             if outcome.error is not None:
@@ -274,16 +274,16 @@ class Follower:
         return before, written
 
     def _note_missed(self, count: int) -> None:
-        """Records that changes could not be placed, and why, as far as the summary keeps the reasons."""
+        """Records that changes could not be recorded as events, with the reasons that the summary keeps."""
         if count:
             reasons = self.summary.unplaced[-min(count, NOTED_REASONS) :]
             note = f"{count} changes could not be placed"
             self._note("Commented", {"note": note, "reasons": reasons})
-            # So that there is room for the next ones.
+            # This makes room for the next ones.
             del self.summary.unplaced[:-NOTED_REASONS]
 
     def _gap(self, why: str) -> None:
-        """Records that changes may be missing: from where, until when, and why."""
+        """Records that changes may be missing: after which position, up to when, and why."""
         status = self._slot.status()
         known = None if status is None else status.confirmed_lsn
         until = datetime.now(UTC).isoformat()
@@ -304,7 +304,7 @@ class Follower:
 
 
 def slot_name(ledger: str, system: str) -> str:
-    """The name of the slot by which a ledger follows a system; raises InvalidFieldError."""
+    """Returns the name of the slot by which a ledger follows a system; raises InvalidFieldError."""
     name = f"jobledger_{ledger}_{system}".replace("-", "_")
     if (
         not name.isascii()
@@ -320,7 +320,7 @@ def slot_name(ledger: str, system: str) -> str:
 
 
 def known_system(name: str, known: list[str]) -> str:
-    """The name, if it is of a system that can be attached; raises InvalidFieldError."""
+    """Checks that the name is of a system that can be attached, and returns it; raises InvalidFieldError."""
     if name in known or name.endswith((".yaml", ".yml")):
         return name
     raise InvalidFieldError("as", f"there is no mapping {name!r}{did_you_mean(name, known)}")

@@ -14,19 +14,19 @@ import orjson
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 UNCHANGED: Final = object()
-"""A large value that an update did not change, and that is not sent."""
+"""Stands for a large value that an update did not change, and that is not sent."""
 NULL, SAME, NEW = b"nuN"
 _OPS: Final = {b"I": "insert", b"U": "update", b"D": "delete"}
 _read_length: Final = struct.Struct(">I").unpack_from
 
 
 class Relation(NamedTuple):
-    """A table: its columns by name, and what reads a value of the column's type."""
+    """A table: its columns by name, with the function that reads each column's type."""
 
     schema: str
     table: str
     columns: tuple[tuple[str, Callable[[bytes], Any] | None], ...]
-    """None for a text."""
+    """The columns and their readers; None for a text."""
 
 
 class RowChange(NamedTuple):
@@ -37,17 +37,17 @@ class RowChange(NamedTuple):
     table: str
     new: dict[str, Any]
     old: dict[str, Any]
-    """The row before, or its key, as far as the table's replica identity has it."""
+    """The old row, or its key, as far as the table's replica identity includes it."""
 
 
 class Changes(Sequence[RowChange]):
-    """The changes of one transaction, each decoded when it is asked for."""
+    """The changes of one transaction, each of which is decoded when it is read."""
 
     def __init__(self) -> None:
         self._messages: list[tuple[str, Relation, bytes]] = []
 
     def add(self, op: str, relation: Relation, message: bytes) -> None:
-        """Adds the change in a message, of a table that was described before."""
+        """Adds the change in a message; its table was described before."""
         self._messages.append((op, relation, message))
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class Transaction(NamedTuple):
     """The changes of one transaction, in their order."""
 
     commit_lsn: str
-    """Where the stream continues after it."""
+    """Where the stream continues after the transaction."""
     commit_time: datetime
     changes: Sequence[RowChange]
 
@@ -84,7 +84,7 @@ class Decoder:
         self._changes = Changes()
 
     def read(self, message: bytes) -> Transaction | None:
-        """The transaction that ends with this message; None for any other message."""
+        """Returns the transaction that ends with this message; None for any other message."""
         kind = message[:1]
         if (op := _OPS.get(kind)) is not None:
             relation = self._relations[int.from_bytes(message[1:5])]

@@ -1,4 +1,4 @@
-"""Changes and rows of a followed database, as the records that a mapping reads."""
+"""Converts changes and rows of a followed database into the records that a mapping reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobledger.infra.sources.mapping.values import plain
 
 
 def record_of(change: RowChange, time: str) -> dict[str, Any]:
-    """A change as a record: the new row's fields, the old row as `old`, and which fields changed.
+    """Returns a change as a record: the new row's fields, the old row as `old`, and which fields changed.
 
     Args:
         change: The change; its rows become part of the record.
@@ -32,7 +32,7 @@ def record_of(change: RowChange, time: str) -> dict[str, Any]:
 
 
 def snapshot_record(table: str, row: dict[str, Any], time: datetime) -> dict[str, Any]:
-    """A row that was there at that time as a record, as one that was inserted is."""
+    """Returns an existing row as a record, as if it was inserted at that time."""
     about = {
         "table": table.rpartition(".")[2],
         "op": "snapshot",

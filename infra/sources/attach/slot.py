@@ -22,7 +22,7 @@ IDENTITIES: Final = sql.load(__package__, "identities")
 UNPUBLISHED: Final = sql.load(__package__, "unpublished")
 FULL: Final = "FULL"
 BATCH_CHANGES: Final = 50_000
-"""About how many changes are read at once, if they are not too large."""
+"""Roughly how many changes are read at once, if they are not too large."""
 BATCH_BYTES: Final = 32 * 1024**2
 """How much of the log is read at once, including changes of other tables."""
 LOST: Final = frozenset({"lost", "unreserved"})
@@ -39,17 +39,17 @@ class SlotStatus(NamedTuple):
     wal_status: str | None
     """`reserved`, `extended`, `unreserved`, or `lost`; None if the server does not say."""
     confirmed_lsn: str | None
-    """Up to where its changes were carried over."""
+    """The place in the log up to which changes were copied."""
     end_lsn: str
     """The end of the server's log."""
     behind_bytes: int
-    """Bytes of the log that were not carried over yet."""
+    """Bytes of the log that were not copied yet."""
     kept_bytes: int
     """Bytes of the log that the server keeps for the slot."""
 
 
 class Snapshot(NamedTuple):
-    """Rows as they were when a slot was made: (table, row)."""
+    """Rows as they were when a slot was created: (table, row)."""
 
     lsn: str
     rows: Iterator[tuple[str, dict[str, Any]]]
@@ -86,7 +86,7 @@ class Slot:
     def create(
         self, tables: Sequence[str], whole_rows: Sequence[str], queries: Mapping[str, str]
     ) -> Iterator[Snapshot]:
-        """Makes the publication and the slot, and reads the rows that are there.
+        """Creates the publication and the slot, and reads the existing rows.
 
         The rows are those of the moment at which the slot begins, so that none is missed or comes twice.
 
@@ -209,13 +209,13 @@ class Slot:
             kept.close()
 
     def status(self) -> SlotStatus | None:
-        """How far it is behind; None if there is no such slot."""
+        """Returns how far the slot is behind; None if there is no such slot."""
         with self._connection() as connection:
             row = connection.execute(STATUS, {"slot": self.name}).fetchone()
         return None if row is None else SlotStatus(**row)
 
     def drop(self) -> None:
-        """Removes the slot and the publication, as far as they exist."""
+        """Removes the slot and the publication, if they exist."""
         with self._connection() as connection:
             connection.execute(
                 "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
@@ -225,7 +225,7 @@ class Slot:
             connection.execute(SQL("DROP PUBLICATION IF EXISTS {}").format(Identifier(self.name)))
 
     def identities(self, tables: Sequence[str]) -> dict[str, str]:
-        """The replica identity of each of these tables: DEFAULT, NOTHING, FULL, or an index."""
+        """Returns the replica identity of each of these tables: DEFAULT, NOTHING, FULL, or an index."""
         with self._connection() as connection:
             rows = connection.execute(IDENTITIES, {"tables": list(tables)}).fetchall()
         return {row["table"]: row["identity"] for row in rows}
@@ -245,7 +245,7 @@ class Slot:
                 )
 
     def tables(self, wanted: Sequence[str]) -> set[str]:
-        """Those of the tables that exist."""
+        """Returns which of the tables exist."""
         with self._connection() as connection:
             rows = connection.execute(
                 "SELECT t FROM unnest(%s::text[]) AS t WHERE to_regclass(t) IS NOT NULL",
@@ -254,7 +254,7 @@ class Slot:
         return {row["t"] for row in rows}
 
     def value(self, query: str) -> str | None:
-        """The first value that a query of a mapping gives, as text; None if it gives none."""
+        """Returns the first value of a mapping's query, as text; None if there is none."""
         with self._connection() as connection:
             row = connection.execute(query.encode()).fetchone()
         return None if row is None else str(next(iter(row.values())))
@@ -280,7 +280,7 @@ class Slot:
 
 @contextmanager
 def _of_source() -> Iterator[None]:
-    """Says of errors that are not the server's what is wrong in the source."""
+    """Translates errors that are caused by the source into AttachError."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
@@ -297,13 +297,13 @@ def _of_source() -> Iterator[None]:
 
 
 def lsn_number(lsn: str) -> int:
-    """A place in the log, written as `16/B374D848`, as a number."""
+    """Returns a place in the log, such as `16/B374D848`, as a number."""
     high, low = lsn.split("/")
     return int(high, 16) << 32 | int(low, 16)
 
 
 def lsn_text(number: int) -> str:
-    """The same as PostgreSQL writes it."""
+    """Returns the same in PostgreSQL's form."""
     return f"{number >> 32:X}/{number & 0xFFFF_FFFF:X}"
 
 

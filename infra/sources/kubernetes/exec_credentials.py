@@ -1,4 +1,4 @@
-"""Logs in by the program that a kubeconfig names, as kubectl does: ExecCredential of client.authentication.k8s.io.
+"""Logs in with the program that a kubeconfig names, as kubectl does: ExecCredential of client.authentication.k8s.io.
 
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 """
@@ -28,7 +28,7 @@ MAX_SHOWN: Final = 300
 
 
 class ExecCredentials(httpx.Auth):
-    """Runs the program when a request needs a token, when the token has expired, and when it is refused."""
+    """Runs the program when a token is needed, has expired, or was refused."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ExecCredentials(httpx.Auth):
         self._renew()
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Adds the token; of a server that refuses it, asks once more with a new one."""
+        """Adds the token to a request; if the server refuses it, repeats the request once with a new one."""
         token = self._current()
         _authorize(request, token)
         answer = yield request
@@ -70,7 +70,7 @@ class ExecCredentials(httpx.Auth):
                 try:
                     self._renew()
                 except AttachError as error:
-                    # The follower tries again: the login may be renewed meanwhile.
+                    # The follower tries again, because the login may be renewed meanwhile.
                     raise SourceUnavailableError(error.why) from None
             return self._token
 

@@ -27,23 +27,23 @@ CLOSE_TIMEOUT_SECONDS: Final = 5.0
 
 
 class ClusterFollower:
-    """Records objects of a cluster, and remembers in a file up to which version they were read."""
+    """Records objects of a cluster, and stores in a file up to which version they were read."""
 
     def __init__(
         self, store: Store, objects: Objects, name: str, memory: Path | None = None
     ) -> None:
-        """`memory` is the file of resource versions; without one everything is listed again."""
+        """`memory` is the file of resource versions; without it everything is listed again."""
         self._store = store
         self._objects = objects
         self._memory = memory
         self.summary = ImportSummary(name)
 
     def record(self, seen: Iterable[Seen]) -> None:
-        """Records objects, in batches that are each committed whole."""
+        """Records objects in batches, each in one transaction."""
         self._write(event for each in seen for event in self._observed(each))
 
     def read_all(self, resources: Sequence[Resource]) -> None:
-        """Lists what has no known version: Jobs first, then what belongs to them."""
+        """Lists the kinds without a known version: Jobs first, then the kinds that belong to them."""
         known = self._load()
         for resource in resources:
             # The lists show which Pod belongs to which Job, even if a watch continues.
@@ -55,7 +55,7 @@ class ClusterFollower:
             self._note_lost()
 
     def _note_lost(self) -> None:
-        """Records that live jobs are missing, and that nobody saw them end."""
+        """Records live jobs that are missing as ended, although their end was not seen."""
         at = datetime.now(UTC)
         self._write([self._objects.lost_event(name, at) for name in self._unseen()])
 
@@ -112,7 +112,7 @@ class ClusterFollower:
             self._until_reached(read, stop)
 
     def _record_pods_of(self, seen: Seen, resources: Sequence[Resource]) -> None:
-        """Records the Pods of a Job that has ended before its end: another watch reports them."""
+        """Records the Pods of an ended Job before its end, because another watch reports them."""
         if not has_ended(seen.object):
             return
         pods = next(each for each in resources if each.kind == "Pod")

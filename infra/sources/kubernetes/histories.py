@@ -1,4 +1,4 @@
-"""Objects of Kubernetes as histories: a job for each Job, an attempt for each Pod and each restart.
+"""Converts objects of Kubernetes into histories: a job for each Job, an attempt for each Pod and restart.
 
 | Kubernetes | the ledger |
 | --- | --- |
@@ -36,11 +36,11 @@ from jobledger.infra.sources.kubernetes.pods import Fact, condition, pod_facts, 
 
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 _WORKLOAD: Final = (("QuotaReserved", "False"), ("Admitted", "True"), ("Evicted", "True"))
-"""Conditions of a Workload that say why it waits, or no longer does."""
+"""Conditions of a Workload that show why it waits, or that it no longer waits."""
 
 
 class Objects:
-    """Reads objects into one project; remembers which Pod is of which Job."""
+    """Converts objects into events of one project; caches which Pod belongs to which Job."""
 
     def __init__(self, project: str, actor: str, namespace: str | None = None) -> None:
         """`actor` is the actor of all events; `namespace` limits the objects, None is all namespaces."""
@@ -88,11 +88,11 @@ class Objects:
         return list(read[kind](given, deleted))
 
     def has_seen(self, name: str) -> bool:
-        """Whether an object of a job, by its name in the ledger, was seen."""
+        """Whether an object of a job, given by its name in the ledger, was seen."""
         return name in self._seen
 
     def lost_event(self, name: str, at: datetime) -> ObservedEvent:
-        """The end of a job that has no object any more; nobody saw how it ended."""
+        """Returns the end of a job whose object is gone; how it ended was not seen."""
         data = {
             "lost": True,
             "reason": "its object is not in Kubernetes any more, and its end was not seen",
@@ -137,7 +137,7 @@ class Objects:
         if is_child:
             yield self._created(name, meta, created, {"uid": meta["uid"]}, [job])
         else:
-            # Its Job may be gone, or not seen yet.
+            # The Job may be gone, or not seen yet.
             yield self._created(name, {**meta, "name": owner["name"]}, created, {}, [])
         waits = condition(pod, "PodScheduled", "False")
         if (time := time_of(waits.get("lastTransitionTime"))) is not None:
@@ -199,7 +199,7 @@ class Objects:
         return ObservedEvent(self._name(name), data, self._about(name, fact), judge)
 
     def _about(self, name: str, fact: Fact) -> AboutReport:
-        """The request id is made from the content, so that an event that is seen again is recorded once."""
+        """Returns the metadata. The request id is derived from the content, so that a repeated event is recorded once."""
         content = json.dumps([name, fact.type, fact.time.isoformat(), fact.data], sort_keys=True)
         digest = hashlib.sha256(content.encode()).hexdigest()[:32]
         time = parse_time(fact.time, datetime.now(UTC), "time")
@@ -223,7 +223,7 @@ def _key(meta: JsonObject) -> str:
 
 
 def _owner(meta: JsonObject) -> dict[str, Any]:
-    """The controller of an object; empty if it has none."""
+    """Returns the controller of an object; empty if it has none."""
     owners = meta.get("ownerReferences") or ()
     return next((dict(each) for each in owners if each.get("controller")), {})
 

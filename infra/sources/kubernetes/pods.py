@@ -21,7 +21,7 @@ class Fact(NamedTuple):
 
 
 def time_of(text: Any) -> datetime | None:
-    """A Kubernetes time; None for anything else."""
+    """Parses a Kubernetes time; returns None for anything else."""
     try:
         return datetime.fromisoformat(text)
     except (TypeError, ValueError):
@@ -29,7 +29,7 @@ def time_of(text: Any) -> datetime | None:
 
 
 def condition(found: JsonObject, type_: str, status: str = "True") -> JsonObject:
-    """The condition of that type and status in an object's status; empty if there is none."""
+    """Returns the condition with that type and status in an object's status; empty if there is none."""
     for each in found.get("status", {}).get("conditions") or ():
         if each.get("type") == type_ and each.get("status") == status:
             return dict(each)
@@ -37,12 +37,12 @@ def condition(found: JsonObject, type_: str, status: str = "True") -> JsonObject
 
 
 def reason_of(found: JsonObject) -> str:
-    """`REASON: MESSAGE`, as far as an object has them."""
+    """Returns `REASON: MESSAGE`, with the parts that the object has."""
     return ": ".join(part for part in (found.get("reason"), found.get("message")) if part)
 
 
 def pod_facts(pod: JsonObject, *, deleted: bool = False) -> Iterator[Fact]:
-    """What happened to a Pod, oldest first; each restart of its first container is an attempt, too."""
+    """Returns the events of a Pod, oldest first; each restart of its first container is an attempt, too."""
     uid, status = pod["metadata"]["uid"], pod.get("status", {})
     first: JsonObject = next(iter(status.get("containerStatuses") or ()), {})
     restarts = first.get("restartCount", 0)
@@ -73,7 +73,7 @@ def _started(state: JsonObject, pod: JsonObject, run_id: str) -> Iterator[Fact]:
 
 
 def _ran(terminated: JsonObject, pod: JsonObject, run_id: str) -> Iterator[Fact]:
-    """A container that ended, of a Pod that is still running."""
+    """Returns the events of a container that ended while its Pod is still running."""
     yield from _started(terminated, pod, run_id)
     if (time := time_of(terminated.get("finishedAt"))) is not None and terminated.get("exitCode"):
         yield Fact("Failed", time, {"runId": run_id} | _error(pod, terminated))
@@ -97,7 +97,7 @@ def _ended(pod: JsonObject, terminated: JsonObject, run_id: str) -> Iterator[Fac
 
 
 def _error(pod: JsonObject, terminated: JsonObject) -> JsonObject:
-    """Why it failed: it was evicted or preempted, else its container's reason, else that it is gone."""
+    """Returns why a Pod failed: an eviction or preemption, else its container's reason, else that it is gone."""
     status = pod.get("status", {})
     disrupted = condition(pod, "DisruptionTarget")
     evicted = status if status.get("reason") else disrupted

@@ -1,4 +1,4 @@
-"""Lists and watches of Kubernetes' API, and the same from files of `kubectl get -o json [--watch]`.
+"""Reads Kubernetes objects: lists and watches of its API, and files of `kubectl get -o json [--watch]`.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 PAGE: Final = 500
-"""Objects to a page of a list."""
+"""The number of objects in a page of a list."""
 WATCH_SECONDS: Final = 300
 RESOURCES: Final = (
     ("Job", "/apis/batch/v1/{}jobs"),
@@ -31,7 +31,7 @@ RESOURCES: Final = (
 )
 """Kinds in the order in which they are listed; `{}` is replaced by a namespace."""
 OPTIONAL: Final = frozenset({"Workload"})
-"""Kinds that a cluster need not have."""
+"""Kinds that a cluster may lack."""
 
 
 class Seen(NamedTuple):
@@ -42,11 +42,11 @@ class Seen(NamedTuple):
 
 
 class GoneError(Exception):
-    """The server does not know changes since that version any more: list again (410)."""
+    """The server no longer has the changes since that version (410); the objects must be listed again."""
 
 
 class Resource:
-    """One kind of objects of a cluster."""
+    """One kind of object in a cluster."""
 
     def __init__(self, client: httpx.Client, kind: str, path: str, namespace: str | None) -> None:
         """`namespace` None means all."""
@@ -74,7 +74,7 @@ class Resource:
             _check(answer.status_code, answer.content)
             page = orjson.loads(answer.content)
             for item in page.get("items") or ():
-                # Items of a list do not say what they are.
+                # Items of a list do not contain their kind.
                 yield Seen(item | {"kind": self.kind})
             meta = page.get("metadata", {})
             if not meta.get("continue"):
@@ -107,7 +107,7 @@ class Resource:
                     yield from self._read(orjson.loads(line))
 
     def close(self) -> None:
-        """Ends its connection, and a watch in another thread with it."""
+        """Closes the connection, which also ends a watch in another thread."""
         self._client.close()
 
     def _read(self, event: JsonObject) -> Iterator[Seen]:
@@ -116,12 +116,12 @@ class Resource:
             _check(found.get("code") or HTTPStatus.INTERNAL_SERVER_ERROR, orjson.dumps(found))
         if event["type"] != "BOOKMARK":
             yield Seen(found | {"kind": self.kind}, event["type"] == "DELETED")
-        # Only now: who reads it has recorded the object.
+        # Only now, after the caller has recorded the object.
         self.version = found.get("metadata", {}).get("resourceVersion") or self.version
 
 
 def _check(status: int, body: bytes) -> None:
-    """Raises what an answer that is not good means."""
+    """Raises the error for an unsuccessful answer."""
     if status == HTTPStatus.OK:
         return
     if status == HTTPStatus.GONE:
@@ -142,7 +142,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (httpx.HTTPError, httpx.StreamError, RuntimeError, OSError) as error:
-        # Also where the connection was closed from elsewhere.
+        # Also if the connection was closed by another thread.
         raise SourceUnavailableError(str(error) or type(error).__name__) from None
     except orjson.JSONDecodeError:
         raise SourceUnavailableError("its answer broke off") from None

@@ -1,1 +1,1 @@
-"""Files of other systems as histories, by a mapping: a YAML file that says what each record means."""
+"""Imports files of other systems with a mapping: a YAML file that describes what each record means."""

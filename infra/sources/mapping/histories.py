@@ -44,7 +44,7 @@ OPTIONAL_FIELDS: Final = frozenset({"error", "reason", "output"})
 _ABSENT_FIELDS: Final = {
     type_: tuple(OPTIONAL_FIELDS - set(cls.model_fields)) for type_, cls in EVENT_TYPES.items()
 }
-"""Those that events of a type do not have."""
+"""The fields that events of a type do not have."""
 
 
 CHANGE: Final = ("table", "op")
@@ -56,7 +56,7 @@ Missed = Callable[[str, InvalidFieldError], None]
 
 
 class RecordPlace(NamedTuple):
-    """Where a record is in its source, and what decides on its events."""
+    """Where a record is in its source, and the judge of its events."""
 
     id: str | None = None
     """Distinguishes two records of the same content, if the source repeats itself on purpose; without it,
@@ -74,7 +74,7 @@ ANYWHERE: Final = RecordPlace()
 
 
 class Histories:
-    """Reads the histories of one mapping into one project."""
+    """Converts records into events of one project, by a mapping."""
 
     def __init__(self, mapping: MappingFile, project: str, actor: str) -> None:
         """`actor` is the actor of events whose rule gives none."""
@@ -112,7 +112,7 @@ class Histories:
 
 
 class Target(NamedTuple):
-    """What all events of a source share."""
+    """The values that all events of a source share."""
 
     prefix: str
     """The beginning of all names of jobs."""
@@ -120,13 +120,13 @@ class Target(NamedTuple):
     times: Times
 
     def name(self, original: str) -> str:
-        """The name of a job, from its name in the source."""
+        """Returns the name of a job, from its name in the source."""
         return _name(self.prefix, original)
 
     def event(
         self, name: str, parts: _Parts, at: RecordPlace, actor: str | None = None
     ) -> ObservedEvent | PlainEvent:
-        """Makes an event; its request id depends on its content and its place, so that it is recorded once."""
+        """Makes an event; its request id is derived from its content and place, so that it is recorded once."""
         type_, data, time = parts
         # As the JSON encoder writes the list of these.
         content = f'[{quoted(name)}, "{type_}", "{time.isoformat()}", {sorted_json(data)}'
@@ -154,7 +154,7 @@ _Parts = tuple[str, JsonObject, datetime]
 
 
 class _History:
-    """One history of a mapping, made into functions of a record."""
+    """One history of a mapping, compiled into functions of a record."""
 
     def __init__(self, history: History, to: Target, by: Sequence[str]) -> None:
         """`by` are the fields whose conditions `may_match` tests, and `add` does not again."""
@@ -180,11 +180,11 @@ class _History:
         self._rules = [_Rule(rule, to) for rule in history.events]
 
     def may_match(self, record: Record) -> bool:
-        """Whether the fields that records are chosen by have the values of the history's condition."""
+        """Whether the selecting fields have the values of the history's condition."""
         return self._change_condition is None or self._change_condition(record)
 
     def add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
-        """Adds the events of a record to those that were found."""
+        """Adds the events of a record to the list."""
         if self._in_order and at.judge is observe:
             at = at._replace(judge=observe_in_order)
         if self._for_each is None:
@@ -219,7 +219,7 @@ class _History:
         if at.first_times is not None and self._created_by_commit:
             at.first_times[name] = min(created, at.first_times.get(name, created))
         make = partial(self._created_event, name, original, record, created, at)
-        # Without a place of its own, the event may come again, and is counted then.
+        # Without its own place, an equal event may occur again, so events are counted.
         found.append(make() if at.id is None else Introduction(name, make))
         found += events
 
@@ -243,7 +243,7 @@ class _History:
         return self._to.event(name, ("Created", data, time), at)
 
     def _related(self, record: Record) -> dict[str, Any]:
-        """The jobs that it belongs to, and what started it."""
+        """Returns the parents and the root of a job, and what triggered it."""
         parents = [self._to.name(each) for read in self._parents if (each := read(record))]
         root = self._root(record) if self._root else None
         trigger = self._trigger(record) if self._trigger else None
@@ -255,7 +255,7 @@ class _History:
 
 
 class _Rule:
-    """One rule of a history, made into functions of a record."""
+    """One rule of a history, compiled into functions of a record."""
 
     def __init__(self, rule: EventRule, to: Target) -> None:
         self._to = to
@@ -271,7 +271,7 @@ class _Rule:
     def events(
         self, name: str, record: Record, at: RecordPlace
     ) -> list[ObservedEvent | PlainEvent]:
-        """The events of a record."""
+        """Returns the events of a record."""
         if self._for_each is None:
             event = self._event(name, record, at)
             return [] if event is None else [event]
@@ -300,7 +300,7 @@ def _time_of(event: ObservedEvent | PlainEvent) -> datetime:
 
 
 def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
-    """Returns what reads the type of an event; None if the record has no event."""
+    """Returns a function that reads the type of an event; it returns None if the record has no event."""
     if not isinstance(event, Lookup):
         return lambda _: event
     read, match, values, path = field(event.field), matcher(event.values), event.values, event.field
@@ -318,7 +318,7 @@ def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
 
 
 def _fields_of(type_: str, data: dict[str, Any]) -> dict[str, Any]:
-    """The data without an error, a reason or an output, if events of that type have none."""
+    """Returns the data without an error, a reason or an output, if events of that type have none."""
     for key in _ABSENT_FIELDS[type_]:
         data.pop(key, None)
     return data

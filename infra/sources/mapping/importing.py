@@ -1,4 +1,4 @@
-"""An import by a mapping: records recorded in batches, or only rehearsed."""
+"""An import with a mapping: records are recorded in batches, or only rehearsed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from jobledger.infra.sources.mapping.records import read_records
 
 SHOWN_HISTORIES: Final = 10
 MAX_UNPLACED: Final = 1_000
-"""As many reasons as a summary keeps."""
+"""The most reasons that a summary keeps."""
 
 
 @dataclass
 class ImportSummary:
-    """What became of a source's records."""
+    """The outcome of an import."""
 
     source: str
     records: int = 0
@@ -41,18 +41,18 @@ class ImportSummary:
     unplaced: list[str] = field(default_factory=list)
     """The first records and events that could not be recorded: where, and why."""
     unplaced_count: int = 0
-    """How many there were in all."""
+    """The total number of those."""
     jobs: set[str] = field(default_factory=set)
 
     def miss(self, place: str, why: object) -> None:
-        """Notes what could not be recorded."""
+        """Adds a record or an event that could not be recorded."""
         self.unplaced_count += 1
         if len(self.unplaced) < MAX_UNPLACED:
             self.unplaced.append(f"{place}: {why}")
 
 
 def refusal(error: LedgerError) -> LedgerError:
-    """The error, if the event would be refused again; raises any other, such as that of a server that is away."""
+    """Returns the error if the event would be refused again; raises any other error, such as an unreachable server."""
     if not is_refusal(error):
         raise error
     return error
@@ -68,7 +68,7 @@ class MappedImport:
         self.summary = ImportSummary(where)
 
     def events(self, moved: Callable[[int], None]) -> Iterator[Reported]:
-        """The events of all records; what cannot be read is noted in the summary."""
+        """Yields the events of all records; unreadable records are added to the summary."""
         matched = False
         for place, record, error in read_records(self._source, self._where, moved):
             self.summary.records += 1
@@ -92,7 +92,7 @@ class MappedImport:
         self.summary.miss(f"{place}, {item}", why)
 
     def record(self, store: Store, moved: Callable[[int], None]) -> ImportSummary:
-        """Records them, in batches that are each committed whole. To import again adds nothing."""
+        """Records the events in batches, each in one transaction. Importing again adds nothing."""
         is_file = self._source.kind is not Kind.SQL
         with collecting_less():
             for event, outcome in observe_many(store.writer, self.events(moved), ahead=is_file):
@@ -110,14 +110,14 @@ class MappedImport:
         summary.contradicted += sum(each == "Contradicted" for each in outcome.types)
 
     def rehearse(self, moved: Callable[[int], None]) -> dict[str, list[Event]]:
-        """The first histories that an import into an empty ledger would write; writes nothing."""
+        """Returns the first histories that an import into an empty ledger would write, without writing."""
         rehearsal = Rehearsal(self.summary)
         rehearsal.take(self.events(moved))
         return dict(islice(rehearsal.histories.items(), SHOWN_HISTORIES))
 
 
 class Rehearsal:
-    """Decides on events as a ledger without any would, in memory."""
+    """Decides events in memory, as an empty ledger would."""
 
     def __init__(self, summary: ImportSummary) -> None:
         self._summary = summary
@@ -126,7 +126,7 @@ class Rehearsal:
         self.histories: dict[str, list[Event]] = {}
 
     def take(self, events: Iterable[Reported]) -> None:
-        """Adds what would be written for these events."""
+        """Adds the events that would be written."""
         for event in events:
             try:
                 self._add(event)

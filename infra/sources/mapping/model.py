@@ -1,4 +1,4 @@
-"""The fields of a mapping: where its records are, and which histories each record has."""
+"""The fields of a mapping: where the records are, and which histories each record has."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
 class Part(BaseModel):
-    """A part of a mapping; it has no other fields than these."""
+    """A part of a mapping; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,11 +73,11 @@ class Source(Part):
 
     kind: Kind
     delimiter: str = ","
-    """Between the columns of csv; `whitespace` for any number of blanks."""
+    """For csv: the delimiter; `whitespace` for any number of blanks."""
     columns: tuple[str, ...] = ()
-    """Names of the columns of csv, if the file has no header."""
+    """For csv: the names of the columns, if the file has no header."""
     comment: str | None = None
-    """Lines that begin so are no records; `KEY: VALUE` in them is `header.KEY`."""
+    """The beginning of lines that are not records; `KEY: VALUE` in them is `header.KEY`."""
     pattern: Pattern | None = None
     """For lines: a regular expression; its named groups are the fields."""
     pairs: str | None = None
@@ -91,13 +91,13 @@ class Source(Part):
     optional_tables: tuple[str, ...] = ()
     """For changes: tables that are followed if the source has them; not all of its versions do."""
     whole_rows: tuple[str, ...] = ()
-    """For changes: those of which the old row is needed, by REPLICA IDENTITY FULL."""
+    """For changes: the tables whose old rows are needed, by REPLICA IDENTITY FULL."""
     snapshot: dict[str, str] = {}
-    """For changes: a query for the rows of a table that are there, if not the table itself."""
+    """For changes: queries for the existing rows of a table, instead of the table itself."""
     version: str | None = None
     """For changes: a query that gives the version of the source's schema."""
     versions: tuple[str, ...] = ()
-    """For changes: the versions that are known; any, if there are none."""
+    """For changes: the known versions; if empty, any version is accepted."""
 
 
 class Times(Part):
@@ -108,21 +108,21 @@ class Times(Part):
     unit: Literal["s", "ms", "us", "ns"] = "s"
     """The unit of epoch."""
     zone: Zone | None = None
-    """The zone of times that name none; without it, such a time is refused."""
+    """The zone of times without one; if it is not given, such times are refused."""
     nothing: tuple[str, ...] = ()
-    """Values that mean that there is no time, in addition to null and the empty text."""
+    """Values that mean no time, in addition to null and the empty text."""
 
 
 class Lookup(Part):
-    """The event type by a field's value."""
+    """Determines the event type by a field's value."""
 
     field: str
     values: dict[str, EventType | None]
-    """By value; `*` matches anything. null: the record has no event."""
+    """The types by value; `*` matches anything; null means no event."""
 
 
 Conditions = dict[str, tuple[str, ...]]
-"""For each field the values, with `*` for anything, of which it has one."""
+"""For each field, the values of which it must have one, with `*` for anything."""
 
 
 class EventRule(Part):
@@ -160,7 +160,7 @@ class History(Part):
     root: str | None = None
     """A template of the id of the first of its parents' parents."""
     triggered_by: str | None = None
-    """A template of what began it: a person, a program or a job's name."""
+    """A template of what triggered it: a person, a program or a job's name."""
     in_order: bool = False
     """Whether the changes come in their order, so that a state after an end is a new attempt."""
     created: str | tuple[str, ...] | None = None
@@ -172,7 +172,7 @@ class Mapping(Part):
     """A mapping file."""
 
     title: str
-    """What the records are, in a few words."""
+    """A short description of the records."""
     source: Source
     times: Times = Times()
     histories: tuple[History, ...] = Field(min_length=1)

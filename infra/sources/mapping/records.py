@@ -1,4 +1,4 @@
-"""The records of a source, one by one, each with its place for messages."""
+"""Reads the records of a source one by one, each with its place for messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DUCKDB: Final = (".duckdb", ".db")
 
 
 class Found(NamedTuple):
-    """A record, or what was wrong where one should be."""
+    """A record, or the error in its place."""
 
     place: str
     record: Record
@@ -84,13 +84,13 @@ def _of_lines(source: Source, lines: _Lines) -> Iterator[Found]:
 
 
 def _unfinished(lines: _Lines) -> Iterator[Found]:
-    """A last line that somebody is still writing."""
+    """Whether the last line is still being written."""
     if lines.unfinished is not None:
         yield lines.unfinished
 
 
 class _Lines:
-    """The lines of a text that are no comments."""
+    """The lines of a text that are not comments."""
 
     def __init__(self, source: Source, text: TextIO, grows: Callable[[], bool]) -> None:
         self._grows = grows
@@ -114,7 +114,7 @@ class _Lines:
                 yield line
 
     def found(self, record: dict[str, Any], error: str | None = None) -> Found:
-        """The record of this line."""
+        """Returns the record of this line."""
         header = {"header": self.header} if self.header else {}
         return Found(f"line {self.number}", record | header, error)
 
@@ -165,7 +165,7 @@ def _matched(source: Source, lines: _Lines) -> Iterator[Found]:
 
 
 def _documents(source: Source, text: TextIO) -> Iterator[Found]:
-    """The records of a JSON document, or of several one after the other."""
+    """Yields the records of a JSON document, or of several consecutive ones."""
     records = (
         record for document in _each_document(text.read()) for record in _listed(source, document)
     )
@@ -195,7 +195,7 @@ def _each_document(text: str) -> Iterator[Any]:
 
 
 def _listed(source: Source, document: Any) -> list[Any]:
-    """The records of a document: those in its list, or the document if it is a list or one record."""
+    """Returns the records of a document: those in its list, or the document itself if it is a list or one record."""
     if isinstance(document, list):
         return document
     found = None

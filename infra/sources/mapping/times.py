@@ -1,4 +1,4 @@
-"""Times of a record: read from one or several fields, as a mapping says."""
+"""Reads the times of a record from one or several fields, as the mapping describes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobledger.infra.sources.mapping.values import Read, Record, field, text_of
 UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_DIGITS: Final = 15
-"""Of a whole number that a float holds exactly."""
+"""The most digits of an integer that a float represents exactly."""
 
 COMMIT_TIME: Final = "commit_time"
 _ISO: Final = Times()
@@ -25,7 +25,7 @@ Parse = Callable[[str, Any], datetime]
 
 
 def time_of(fields: str | Sequence[str], times: Times) -> ReadTime:
-    """Returns what reads the time in a field, or a time some seconds after it.
+    """Returns a function that reads the time in a field, or a time some seconds after it.
 
     Args:
         fields: A field; of `FIELD | FIELD`, the first that has a time, and of `FIELD & FIELD` the earliest.
@@ -68,7 +68,7 @@ def _earliest(times: Sequence[ReadTime]) -> ReadTime:
 
 
 def _one_time(path: str, read: Read, nothing: frozenset[str], parse: Parse) -> ReadTime:
-    """As `time_of` does, of one field."""
+    """Does the same as `time_of` for one field."""
 
     def time(record: Record) -> datetime | None:
         value = read(record)
@@ -80,7 +80,7 @@ def _one_time(path: str, read: Read, nothing: frozenset[str], parse: Parse) -> R
 def _first(
     choices: Sequence[tuple[str, Read]], record: Record, nothing: frozenset[str]
 ) -> tuple[str, Any] | None:
-    """The first of the fields that has a value, with it."""
+    """Returns the first field that has a value, and the value."""
     for path, read in choices:
         value = read(record)
         if not _is_nothing(value, nothing):
@@ -142,7 +142,7 @@ def _seconds(path: str, value: Any) -> float:
 
 
 def _number(path: str, value: Any) -> Decimal | int:
-    """The number in a value; an int if it is whole, not negative and short."""
+    """Returns the number in a value; an int if it is integral, not negative and short."""
     text = text_of(value)
     if len(text) <= MAX_DIGITS and text.isascii() and text.isdigit():
         return int(text)

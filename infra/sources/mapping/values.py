@@ -1,4 +1,4 @@
-"""Values of a record: fields by path, templates and conditions, each made into a function once."""
+"""Reads the values of a record: paths, templates and conditions, each compiled into a function once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jobledger.infra.sources.mapping.model import Conditions
 
 _FIELD: Final = re.compile(r"\{([^{}]+)\}")
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
-"""Types that JSON has as they are."""
+"""Types that JSON has, too."""
 
 Record = Mapping[str, Any]
 Read = Callable[[Record], Any]
@@ -24,7 +24,7 @@ Test = Callable[[Record], bool]
 
 @lru_cache(maxsize=4096)
 def field(path: str) -> Read:
-    """Returns what reads the value at a path such as `status.conditions`.
+    """Returns a function that reads the value at a path such as `status.conditions`.
 
     Args:
         path: Keys joined by dots; a key with dots is found whole, a number is an index in a list, and a
@@ -67,7 +67,7 @@ def _at(value: Any, parts: Iterable[str]) -> Any:
 
 
 def _read_json(text: str) -> Any:
-    """The object or list that a text is; None if it is neither."""
+    """Returns the object or list in a JSON text; None if it is neither."""
     try:
         return orjson.loads(text) if text[:1] in ("{", "[") else None
     except orjson.JSONDecodeError:
@@ -75,12 +75,12 @@ def _read_json(text: str) -> Any:
 
 
 def find(record: Record, path: str) -> Any:
-    """The value at a path of a record; None if there is none."""
+    """Returns the value at a path of a record; None if there is none."""
     return field(path)(record)
 
 
 def items(record: Record, path: str) -> Iterable[Record]:
-    """The record with each item of the list at a path, or each value of an object, as `item`."""
+    """Yields the record with each item of the list at a path, or each value of an object, as `item`."""
     found = find(record, path)
     if isinstance(found, Mapping):
         found = [{"key": key, "value": value, **_fields(value)} for key, value in found.items()]
@@ -93,7 +93,7 @@ def _fields(value: Any) -> Record:
 
 
 def filled(template: Any) -> Read:
-    """Returns what fills the fields of a record into a template.
+    """Returns a function that fills the fields of a record into a template.
 
     Args:
         template: Any JSON; a text that is one field alone becomes the field's value.
@@ -119,7 +119,7 @@ def filled(template: Any) -> Read:
 
 
 def _filled_value(path: str) -> Read:
-    """Returns what reads a field's value as JSON has it; None if it is empty."""
+    """Returns a function that reads a field's value as JSON; it returns None for an empty value."""
     read = field(path)
 
     def value_of(record: Record) -> Any:
@@ -145,7 +145,7 @@ def _filled_object(reads: Mapping[str, Read]) -> Read:
 
 
 def filled_text(template: str) -> ReadText:
-    """Returns what fills a text: the text with its fields, or None if one of them is empty."""
+    """Returns a function that fills a text with fields; it returns None if one of them is empty."""
     first, *rest = _parts(template)
     if len(rest) == 2:
         return _one_filled(first, *rest)
@@ -167,7 +167,7 @@ def filled_text(template: str) -> ReadText:
 
 
 def _one_filled(before: str, path: str, after: str) -> ReadText:
-    """As `filled_text` does, of a text with one field."""
+    """Does the same as `filled_text` for a text with one field."""
     read = field(path)
 
     def filled_one(record: Record) -> str | None:
@@ -182,19 +182,19 @@ def _one_filled(before: str, path: str, after: str) -> ReadText:
 
 
 def _parts(template: str) -> tuple[str, ...]:
-    """Texts and fields of a template in turns, a text first and last."""
+    """Returns the texts and fields of a template alternately; the first and the last are texts."""
     return tuple(_FIELD.split(template))
 
 
 def text_of(value: Any) -> str:
-    """A value as a text."""
+    """Returns a value as text."""
     if isinstance(value, str):
         return value
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: times and others as texts."""
+    """Returns a value as JSON; times and other types become texts."""
     if type(value) in PLAIN:
         return value
     if isinstance(value, Mapping):
@@ -211,7 +211,7 @@ def _nothing_if_empty(value: Any) -> Any:
 
 
 def condition(when: Conditions, unless: Conditions) -> Test | None:
-    """Makes a test whether each field of `when` has one of its values, and no field of `unless` has.
+    """Returns a test whether each field of `when` has one of its values, and no field of `unless` does.
 
     Args:
         when: By field, patterns with `*`.
@@ -230,7 +230,7 @@ def condition(when: Conditions, unless: Conditions) -> Test | None:
 
 
 def _all(tests: Sequence[Test]) -> Test | None:
-    """Makes a test whether all of the tests are true; None if there are none."""
+    """Returns a test whether all of the tests are true; None if there are none."""
     if not tests:
         return None
     first, *rest = tests
@@ -256,7 +256,7 @@ def _is_like(path: str, patterns: Iterable[str]) -> Test:
 
 
 def matcher(patterns: Iterable[str]) -> Callable[[str], str | None]:
-    """Returns what finds the pattern that a text is like: the text itself before any with `*`."""
+    """Returns a function that finds the pattern that a text matches: an equal one before those with `*`."""
     known = list(patterns)
     exact, wild = frozenset(known), [each for each in known if "*" in each]
 

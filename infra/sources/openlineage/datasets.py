@@ -1,4 +1,4 @@
-"""DatasetEvents of OpenLineage: facts of a dataset alone, kept in a stream of its own.
+"""DatasetEvents of OpenLineage: facts about a dataset, stored in its own stream.
 
 A stream is `datasets/PROJECT/ID`, of which ID is made of namespace and name as a job's is. Its events
 are of schema 0, so of no job; they are in the log, and can be searched.
@@ -24,7 +24,7 @@ from jobledger.infra.sources.openlineage.history import ledger_id
 
 REPORTED: Final = "DatasetReported"
 MAX_DATASETS: Final = 1_000
-"""As many datasets as one search finds."""
+"""The most datasets that one search returns."""
 FIND_FACTS: Final = sql.load(__package__, "find_dataset_facts")
 READ_DATASETS: Final = sql.load(__package__, "read_datasets")
 
@@ -37,7 +37,7 @@ class DatasetFact(NamedTuple):
 
     @classmethod
     def of(cls, event: LineageEvent, project: str) -> DatasetFact:
-        """The fact of an event; raises InvalidFieldError for JSON that cannot be stored."""
+        """Returns the fact of an event; raises InvalidFieldError for JSON that cannot be stored."""
         assert event.dataset is not None
         value = {
             "dataset": event.dataset._asdict(),
@@ -48,12 +48,12 @@ class DatasetFact(NamedTuple):
 
 
 def stream_of(dataset: JobKey, project: str) -> str:
-    """The stream of a dataset."""
+    """Returns the stream of a dataset."""
     return f"datasets/{project}/{ledger_id(dataset)}"
 
 
 class DatasetWrite(Pending):
-    """Facts of datasets, written unless they are stored already; `written` counts those that were not."""
+    """Writes facts of datasets that are not stored yet; `written` is their number."""
 
     alone = True
 
@@ -89,7 +89,7 @@ class DatasetWrite(Pending):
 
 
 def read_datasets(reader: Reader, project: str, text: str = "") -> list[JsonObject]:
-    """The last fact of each dataset of a project whose namespace or name contains a text."""
+    """Returns the last fact of each dataset of a project whose namespace or name contains a text."""
     prefix = f"datasets/{project}/"
     asked = {"first": prefix, "last": prefix[:-1] + "0", "text": text, "most": MAX_DATASETS}
     with translated(), reader.connection() as connection:

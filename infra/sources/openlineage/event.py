@@ -1,4 +1,4 @@
-"""OpenLineage events, checked: https://openlineage.io/spec/2-0-2/OpenLineage.json."""
+"""Parses and checks OpenLineage events: https://openlineage.io/spec/2-0-2/OpenLineage.json."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class EventType(StrEnum):
 
 
 class JobKey(NamedTuple):
-    """What OpenLineage identifies a job by."""
+    """The identity of a job in OpenLineage."""
 
     namespace: str
     name: str
@@ -39,22 +39,22 @@ NONE: Final[JsonObject] = {}
 
 
 class LineageEvent(NamedTuple):
-    """One event: of a run (`run_id`), of a job alone, or of a dataset alone."""
+    """An event about a run (`run_id`), about only a job, or about only a dataset."""
 
     time: datetime
     given: JsonObject
-    """The event as it came."""
+    """The event as it was received."""
     type: EventType | None = None
     job: JobKey | None = None
     run_id: str | None = None
     dataset: JobKey | None = None
-    """The dataset of an event of a dataset alone."""
+    """The dataset, if the event is only about a dataset."""
     job_facets: JsonObject = NONE
     run_facets: JsonObject = NONE
 
 
 def facet(facets: JsonObject, name: str) -> JsonObject:
-    """One of the facets; empty if there is none of that name."""
+    """Returns one of the facets; empty if there is none of that name."""
     found = facets.get(name)
     return found if isinstance(found, dict) else {}
 

@@ -28,7 +28,7 @@ from jobledger.infra.sources.event_queue import EventQueue
 LOG: Final = logging.getLogger("jobledger.lineage")
 MAX_EVENTS: Final = 10_000
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Of events that wait; what comes while so many wait is dropped, and counted."""
+"""The most bytes of waiting events; further events are dropped and counted."""
 TIMEOUT_SECONDS: Final = 10.0
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -37,19 +37,19 @@ _RETRIABLE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_R
 
 
 class Forwarded(NamedTuple):
-    """What became of events since the server started."""
+    """The outcomes of events since the server started."""
 
     sent: int
     waiting: int
     retries: int
     refused: int
-    """The other server answered that it does not take them."""
+    """Events that the other server refused."""
     dropped: int
-    """Too many waited."""
+    """Events that were dropped because too many waited."""
 
 
 class Forwarder:
-    """Events for one address, in their order, sent by a thread of its own.
+    """Sends events to one address, in their order, in a separate thread.
 
     `put` never waits and never fails. An event that cannot be sent is tried again until it can, with
     growing pauses; one that the other server refuses (4xx) is dropped, as it would be refused again.
@@ -86,7 +86,7 @@ class Forwarder:
         """The address without a user, a password or a query."""
         self._opener = _opener()
         self._changed = Condition()
-        # What waits for one address is not sent to another.
+        # Events that wait for one address are not sent to another.
         place = folder and folder / hashlib.sha256(url.encode()).hexdigest()[:16]
         self._queue = EventQueue(place, MAX_EVENTS, MAX_BYTES)
         self._counts = dict.fromkeys(("sent", "retries", "refused", "dropped"), 0)
@@ -102,7 +102,7 @@ class Forwarder:
             self._thread.start()
 
     def put(self, event: bytes) -> None:
-        """Lets an event be sent; if too many wait, it is dropped and counted."""
+        """Queues an event; if too many wait, it is dropped and counted."""
         with self._changed:
             if self._closed or not self._queue.put(event):
                 self._counts["dropped"] += 1
@@ -111,12 +111,12 @@ class Forwarder:
             self._changed.notify()
 
     def counts(self) -> Forwarded:
-        """What became of events so far."""
+        """Returns the outcomes of events so far."""
         with self._changed:
             return Forwarded(waiting=len(self._queue), **self._counts)
 
     def close(self) -> None:
-        """Sends what waits, for a few seconds at most; logs how many events are left for the next process."""
+        """Sends waiting events for a few seconds at most; logs how many are left for the next process."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -156,7 +156,7 @@ class Forwarder:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _send(self, event: bytes) -> str:
-        """Sends one event; which count it belongs to."""
+        """Sends one event; returns the name of the count that it belongs to."""
         headers = {"Content-Type": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
@@ -170,13 +170,13 @@ class Forwarder:
             LOG.warning("%s answers %d to a forwarded event", self.where, error.code)
             return "refused" if lasting else "retries"
         except Exception as error:
-            # Whatever it is, the recording goes on, and the next try may do.
+            # Recording continues after any error, and the next try may succeed.
             LOG.warning("%s cannot be reached: %s", self.where, type(error).__name__)
             return "retries"
 
 
 def _opener() -> OpenerDirector:
-    """Follows no redirect: a token goes to nobody else."""
+    """Follows no redirect, so that the token is not sent to another server."""
     opener = OpenerDirector()
     handlers: tuple[type[BaseHandler], ...] = (
         ProxyHandler, HTTPHandler, HTTPSHandler, HTTPErrorProcessor, HTTPDefaultErrorHandler,

@@ -1,4 +1,4 @@
-"""What OpenLineage events make happen to jobs of the ledger.
+"""Converts OpenLineage events into reports on jobs.
 
 | OpenLineage | the ledger |
 | --- | --- |
@@ -44,14 +44,14 @@ from jobledger.infra.sources.openlineage.event import EventType, JobKey, Lineage
 DATASETS: Final = ("inputs", "outputs")
 PARTS: Final = 3
 INTRODUCTION, MAIN, DATASETS_PART = range(PARTS)
-"""The reports of one event, which its request ids end in."""
+"""The reports of one event: the ends of its request ids."""
 _SPEC: Final = (
     ("documentation", "description", "description"),
     ("ownership", "owners", "owners"),
     ("sql", "query", "sql"),
     ("sourceCodeLocation", "url", "sourceCodeLocation"),
 )
-"""Facets of a job, the key of each that is kept, and the field of the job's configuration."""
+"""Facets of a job: the key of each that is stored, and the field of the job's configuration."""
 _JOB_TYPE: Final = {
     "integration": "integration",
     "jobType": "job_type",
@@ -60,23 +60,23 @@ _JOB_TYPE: Final = {
 
 
 def ledger_id(job: JobKey) -> str:
-    """The ledger's id for a job: of `NAMESPACE|NAME`, with `|` and `%` within the namespace escaped."""
+    """Returns the ledger's id for a job, from `NAMESPACE|NAME`, with `|` and `%` in the namespace escaped."""
     namespace = job.namespace.replace("%", "%25").replace("|", "%7C")
     return job_id(f"{namespace}|{job.name}")
 
 
 def ledger_name(job: JobKey, project: str) -> str:
-    """The ledger's name for a job."""
+    """Returns the ledger's name for a job."""
     return f"projects/{project}/jobs/{ledger_id(job)}"
 
 
 class EventReports(NamedTuple):
-    """What an event of a run or of a job reports."""
+    """The reports of an event about a run or a job."""
 
     name: str
     """The job."""
     request: str
-    """The beginning of the request ids: made of all that the event says, so that it is recorded once."""
+    """The beginning of the request ids, derived from the event's content, so that it is recorded once."""
     begins: bool
     """Whether it may be the first event of its job, or of a run."""
     run_id: str | None
@@ -89,13 +89,13 @@ class EventReports(NamedTuple):
 
     @property
     def request_keys(self) -> list[str]:
-        """The keys of all requests that it may make."""
+        """The keys of all requests that the event may make."""
         project = project_of(self.name)
         return [f"{project}/{self.request}:{part}" for part in range(PARTS)]
 
 
 def reports_of(event: LineageEvent, project: str, actor: str = "openlineage") -> EventReports:
-    """Returns what to record of an event of a run or of a job.
+    """Returns the reports of an event about a run or a job.
 
     Args:
         event: The event.
@@ -132,7 +132,7 @@ class _Reporter(NamedTuple):
     time: datetime
 
     def reported(self, part: int, type_: str, data: JsonObject) -> Reported:
-        """A report of a run."""
+        """Returns a report of a run."""
         request_id = f"{self.request}:{part}"
         plain = plain_event(self.name, type_, data, self.time, request_id, self.actor, observe_run)
         if plain is not None:
@@ -140,7 +140,7 @@ class _Reporter(NamedTuple):
         return self.observed(part, type_, data, observe_run)
 
     def observed(self, part: int, type_: str, data: JsonObject, judge: Judge) -> ObservedEvent:
-        """A report of data that mean something to the ledger."""
+        """Returns a report whose data the ledger interprets."""
         about = AboutReport(
             occurred_time=self.time, request_id=f"{self.request}:{part}", actor=self.actor
         )
@@ -148,7 +148,7 @@ class _Reporter(NamedTuple):
 
 
 def _introduced(event: LineageEvent, project: str, reporter: _Reporter) -> Observation:
-    """The report that makes the job; one that is not made by a START began before it."""
+    """Returns the report that creates the job; if it is not a START, the job began before."""
     data = _created(event, project)
     if event.type in (None, EventType.START):
         id_ = f"{reporter.request}:{INTRODUCTION}"
@@ -164,20 +164,20 @@ def _introduced(event: LineageEvent, project: str, reporter: _Reporter) -> Obser
 def observe_run(
     report: Data, job: Job, /, *, at: datetime | None, past: Sequence[e.Event] | None
 ) -> Sequence[Data]:
-    """As `observe`; datasets are added to those that were reported of the same run."""
+    """Does the same as `observe`; datasets are added to those that were reported for the same run."""
     if isinstance(report, e.ProgressReported) and _is_first(report, job, at):
         report = _as_started(report)
     return observe(_with_datasets(report, job), job, at, past)
 
 
 def _is_first(report: Data, job: Job, at: datetime | None) -> bool:
-    """Whether no report of that run came before, as far as is known."""
+    """Whether no earlier report of that run is known."""
     has_ended = job.end_time is not None and at is not None and at <= job.end_time
     return not has_ended and report.json_object().get("runId") not in job.run_ids
 
 
 def _as_started(report: e.ProgressReported) -> Data:
-    """The start of a run of which RUNNING is the first report."""
+    """Returns the start of a run whose first report is RUNNING."""
     data = report.json_object()
     data.pop("output", None)
     return parse_report("Started", data | {"inferred": True})
@@ -212,7 +212,7 @@ def _created(event: LineageEvent, project: str) -> JsonObject:
 
 
 def _labels(event: LineageEvent) -> dict[str, str]:
-    """Labels by the facets jobType and tags."""
+    """Returns the labels from the facets jobType and tags."""
     found = {"source": "openlineage"}
     if not event.job_facets:
         return found
@@ -229,7 +229,7 @@ def _labels(event: LineageEvent) -> dict[str, str]:
 
 
 def _report(event: LineageEvent, project: str, sets: JsonObject) -> tuple[str, JsonObject]:
-    """The type and the data of the report that one event of a run makes."""
+    """Returns the type and the data of the report of a run's event."""
     data: JsonObject = {"runId": event.run_id, "openLineage": _kept(event)}
     match event.type:
         case EventType.START:
@@ -263,7 +263,7 @@ def _nominal(event: LineageEvent) -> JsonObject:
 
 
 def _related(event: LineageEvent, project: str) -> JsonObject:
-    """The names of the parent job and of the root job, by the parent run facet."""
+    """Returns the names of the parent job and the root job, from the parent run facet."""
     if not event.run_facets:
         return {}
     parent = facet(event.run_facets, "parent") or facet(event.run_facets, "parentRun")
@@ -287,7 +287,7 @@ def _key_of(job: Any) -> JobKey | None:
 
 
 def _datasets(event: LineageEvent) -> JsonObject:
-    """The event's datasets by namespace and name."""
+    """Returns the event's datasets by namespace and name."""
     found: JsonObject = {}
     for part in DATASETS:
         sets = event.given.get(part)
@@ -298,7 +298,7 @@ def _datasets(event: LineageEvent) -> JsonObject:
 
 
 def _kept(event: LineageEvent) -> JsonObject:
-    """The event's fields other than its time, its type and the identity of its run and job."""
+    """Returns the event's fields without its time, its type and the identity of its run and job."""
     kept = {
         "producer": event.given.get("producer"),
         "run": event.run_facets,
@@ -309,12 +309,12 @@ def _kept(event: LineageEvent) -> JsonObject:
 
 
 def _request(event: LineageEvent) -> str:
-    """The beginning of the request ids: the same event sent again is recorded once."""
+    """Returns the beginning of the request ids; an event that is sent again is recorded once."""
     return f"openlineage:{hashlib.sha256(sorted_json(event.given).encode()).hexdigest()[:32]}"
 
 
 def _begun(run_id: str | None) -> datetime | None:
-    """When a run began, from the time in its id, if that is a UUID of version 7 (RFC 9562)."""
+    """Returns when a run began, from the time in its id, if that is a UUID of version 7 (RFC 9562)."""
     try:
         found = uuid.UUID(run_id or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Writing what OpenLineage events report: all of one event is decided and committed at once."""
+"""Writes the reports of OpenLineage events: those of one event are decided and committed together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jobledger.projections.jobs import change
 
 
 class LineageWrite(Pending):
-    """What one event of a run or of a job reports: all of it is written, or nothing.
+    """The reports of one event about a run or a job, written atomically.
 
     The request ids are made of all that the event says, so one that was used before was used for
     the same event. Few events come twice, so it is left to `append` to find that.
@@ -28,7 +28,7 @@ class LineageWrite(Pending):
     looks_up = False
 
     def __init__(self, reports: EventReports, find: Callable[[str], Job | None]) -> None:
-        """Decides ahead, on the job as this process knows it.
+        """Decides ahead, on the cached job.
 
         Args:
             reports: What the event reports.
@@ -45,21 +45,21 @@ class LineageWrite(Pending):
         self._decide_ahead(find(reports.name))
 
     def decide(self, jobs: dict[str, Job]) -> None:
-        """Decides anew unless the job is the one it was decided on."""
+        """Decides again, unless the job is the one on which it was decided."""
         job = jobs[self.name]
         if self._before is not job or self.pasts:
             self._decide(job)
         jobs[self.name] = self._after
 
     def _decide_ahead(self, job: Job | None) -> None:
-        """What does not begin its run waits for the beginning, which may be on its way."""
+        """Decides ahead, unless the report's run has not begun yet, as its first report may be arriving."""
         known_runs = () if job is None else job.run_ids[-1:]
         if not self.reports.begins and self.reports.run_id not in known_runs:
             return
         try:
             self._decide(job or absent(self.name))
         except LedgerError:
-            return  # It is decided again once it is known what the job is now.
+            return  # It is decided again on the job's current state.
         if job is None and self._before is not None:
             self.assumed_new = {self.name: self._before}
 
@@ -79,7 +79,7 @@ class LineageWrite(Pending):
 
 
 def late_writes(writes: Sequence[LineageWrite]) -> list[LineageWrite]:
-    """Those that need all events of their job, so that each is submitted again and is alone then."""
+    """Returns the writes that need all events of their job; each is submitted again, with its own transaction."""
     late = [write for write in writes if isinstance(write.error, PastNeededError)]
     for write in late:
         write.error = None
@@ -87,14 +87,14 @@ def late_writes(writes: Sequence[LineageWrite]) -> list[LineageWrite]:
 
 
 def observed(reports: EventReports) -> list[ObservedEvent]:
-    """The same reports as the writer encrypts them, where one holds personal values."""
+    """Returns the same reports for the writer, which encrypts them, if one has personal values."""
     made = (each.make() if isinstance(each, Introduction) else each for each in reports.all)
     return [ObservedEvent(each.name, each.data, each.about, each.judge) for each in made]
 
 
 @reading_again
 def count_recorded(reader: Reader, writes: Sequence[LineageWrite]) -> list[int]:
-    """For each of these writes, how many events the same event of OpenLineage wrote before."""
+    """Returns for each of these writes how many events the same OpenLineage event wrote before."""
     keys = [key for write in writes for key in write.reports.request_keys]
     with translated(), reader.connection() as connection:
         found = connection.execute(FIND_MADE, (list(dict.fromkeys(keys)),)).fetchall()
@@ -103,6 +103,6 @@ def count_recorded(reader: Reader, writes: Sequence[LineageWrite]) -> list[int]:
 
 
 def _row_of(values: Values) -> Row:
-    """The event of these values as `append` takes it."""
+    """Returns the event with these values as `append` takes it."""
     occurred, version, schema, type_, name, encoded, actor, request_id, _ = values
     return encoded_row(name, version, schema, type_, time_of(occurred), encoded, actor, request_id)

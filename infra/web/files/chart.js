@@ -35,9 +35,10 @@ export class Chart {
     addEventListener("zonechange", () => this.draw());
   }
 
-  // Draws the numbers that the page holds.
+  // Draws the numbers that the page holds. The crosshair stays under the mouse.
   draw() {
     const numbers = document.getElementById("numbers");
+    const pointed = this.#plot?.cursor;
     this.#plot?.destroy();
     this.#plot = null;
     document.documentElement.classList.toggle("has-plot", !!numbers);
@@ -48,11 +49,11 @@ export class Chart {
     const bars = visible(stacked(Object.entries(ended).sort(([a], [b]) => rank(a) - rank(b))));
     const series = [...bars.map(bar), ...areas.map(area)];
     const rows = [...bars, ...areas].map(([, counts, isArea]) => [...counts, isArea ? counts.at(-1) : null]);
-    this.#plot = new uPlot(this.#options(series, bars, areas), [times, ...rows], this.place);
+    this.#plot = new uPlot(this.#options(series, bars, areas, pointed), [times, ...rows], this.place);
     this.#plot.over.addEventListener("click", (event) => this.#clicked(event));
   }
 
-  #options(series, bars, areas) {
+  #options(series, bars, areas, pointed) {
     const most = (stack) => Math.max(1, ...(stack[0]?.[1] ?? [1]));
     const [top, high] = [round(most(areas)), round(most(bars))];
     const { begin, end } = this.#data;
@@ -73,6 +74,7 @@ export class Chart {
       ],
       series: [{}, ...series],
       hooks: {
+        ready: [(plot) => pointed?.left >= 0 && plot.setCursor({ left: pointed.left, top: pointed.top })],
         draw: [(plot) => scales(plot, top, high)],
         setCursor: [(plot) => this.#crosshair(plot)],
         setSelect: [(plot) => this.#selected(plot)],

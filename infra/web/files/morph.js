@@ -20,6 +20,7 @@ function morphNode(old, fresh, isKept) {
 
 function morphAttributes(old, fresh) {
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  if (old.attributes.length === fresh.attributes.length) return;
   for (const name of old.getAttributeNames()) if (!fresh.hasAttribute(name) && OWN[old.nodeName] !== name) old.removeAttribute(name);
 }
 
@@ -37,7 +38,7 @@ function morphChildren(old, fresh, isKept) {
   while (here) here = removed(here);
 }
 
-const isAlike = (one, other) => one.nodeName === other.nodeName && (one.id ?? "") === (other.id ?? "");
+const isAlike = (one, other) => one.nodeName === other.nodeName && one.id === other.id;
 
 // Whether a sibling that follows is what an old node becomes.
 function hasLater(child, node) {
