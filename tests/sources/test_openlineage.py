@@ -61,6 +61,19 @@ def types(ledger: Ledger, name: str = NAME) -> list[str]:
     return [each.type for each in ledger.history(name)]
 
 
+def test_a_failed_test_of_a_dataset_is_the_error(ledger: Ledger) -> None:
+    """dbt's FAIL events have no error message, but the assertions that failed."""
+    failed = {"assertion": "unique", "column": "id", "success": False}
+    counted = {**failed, "name": "unique_orders_id", "expected": "0", "actual": "2"}
+    facets = {
+        "dataQualityAssertions": {"assertions": [{**failed, "success": True}, counted, failed, 7]}
+    }
+    datasets = [{"namespace": "db", "name": "orders", "inputFacets": facets, "facets": facets}]
+    record(ledger, event("START"), event("FAIL", 5, inputs=datasets))
+    wanted = "unique_orders_id failed: expected 0, found 2; unique of id failed"
+    assert ledger.get(NAME).error_message == wanted
+
+
 def test_a_run_is_an_attempt_of_a_job(ledger: Ledger) -> None:
     record(ledger, event("START"), event("RUNNING", 5), event("COMPLETE", 60))
     job = ledger.get(NAME)

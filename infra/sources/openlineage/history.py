@@ -39,6 +39,7 @@ from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.sources.content import sorted_json
+from jobledger.infra.sources.openlineage.assertions import failed_assertions
 from jobledger.infra.sources.openlineage.event import EventType, JobKey, LineageEvent, facet
 
 DATASETS: Final = ("inputs", "outputs")
@@ -247,7 +248,8 @@ def _report(event: LineageEvent, project: str, sets: JsonObject) -> tuple[str, J
 
 def _error(event: LineageEvent) -> JsonObject:
     data = facet(event.run_facets, "errorMessage")
-    error = {"code": UNKNOWN, "message": data.get("message") or ""}
+    message = data.get("message") or "; ".join(failed_assertions(event.given))
+    error = {"code": UNKNOWN, "message": message}
     if data.get("stackTrace"):
         error["stackTrace"] = data["stackTrace"]
     return error
