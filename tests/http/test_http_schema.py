@@ -39,7 +39,7 @@ from tests.http.test_http_access import role_of
 from tests.http.test_http_stream import STREAM
 from tests.servers import Server, new_server
 
-CASES = 1_000
+CASES = 2_000
 CASES_OF_A_ROLE = 200
 AT_ONCE = 5
 EXAMPLES = 10
