@@ -63,9 +63,8 @@ class Target:
         if self.server is not None:
             remote: Ledger = self._remote()
             return remote
-        from jobledger.infra.ledger import (
-            Ledger,
-        )  # Commands that only read import less.
+        # Commands that only read import less.
+        from jobledger.infra.ledger import Ledger
 
         return Ledger.open(self.dsn, self.ledger)
 

@@ -159,9 +159,8 @@ def set_up_reader(connection: Connection) -> None:
     connection.execute("SET plan_cache_mode = force_generic_plan")
     if milliseconds := query_milliseconds(Settings().query_timeout):
         connection.execute(LIMIT_QUERIES, (str(milliseconds),))
-    with suppress(
-        errors.InvalidParameterValue
-    ):  # PostgreSQL does not support this check on its platform.
+    # PostgreSQL does not support this check on its platform.
+    with suppress(errors.InvalidParameterValue):
         connection.execute(SEE_CLIENT_LEAVE)
 
 

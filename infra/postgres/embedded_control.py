@@ -84,9 +84,8 @@ def stop_unused(data: Path) -> None:
     import_wheel()
     from jobledger.infra.postgres.private_server import stop_command
 
-    with suppress(
-        LedgerError, FileNotFoundError
-    ):  # The server was stopped, or its folder was deleted, already.
+    # The server was stopped, or its folder was deleted, already.
+    with suppress(LedgerError, FileNotFoundError):
         _run_as_owner(stop_command(data), data)
 
 

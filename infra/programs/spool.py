@@ -139,9 +139,8 @@ class Spool:
         self._check_room()
         path = self.folder / _file_name(record)
         file = os.open(path, NEW, 0o600)
-        fcntl.flock(
-            file, fcntl.LOCK_EX
-        )  # Another process that inspects the new file locks it for a moment.
+        # Another process that inspects the new file locks it for a moment.
+        fcntl.flock(file, fcntl.LOCK_EX)
         kept = RunFile(path, file, record)
         try:
             kept._write(record.first_line)  # noqa: SLF001 - of the same module

@@ -78,9 +78,8 @@ class ReportLink(NamedTuple):
 
     def question(self, project: str | None) -> Question:
         """Returns the question about the jobs of one project (None: all); raises InvalidFieldError."""
-        parse_filter(
-            self.filter
-        )  # Parsed separately, so that it cannot close the parentheses that limit it.
+        # Parsed separately, so that it cannot close the parentheses that limit it.
+        parse_filter(self.filter)
         asked = f"({self.filter})" if self.filter.strip() else ""
         limit = "" if project is None else f"project = {quoted(project)}"
         whole = " AND ".join(term for term in (limit, asked) if term)

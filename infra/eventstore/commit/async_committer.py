@@ -178,9 +178,8 @@ class AsyncCommitter:
             self._answer(len(self._settled))
             await asyncio.sleep(0)
         if self._waiting and self._ahead is None and not self._gathering.waits:
-            with suppress(
-                Exception
-            ):  # The same error will be raised when the batch is decided normally.
+            # The same error will be raised when the batch is decided normally.
+            with suppress(Exception):
                 self._decide_ahead(sent)
 
     def _decide_ahead(self, sent: Batch) -> None:

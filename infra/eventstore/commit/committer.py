@@ -260,9 +260,8 @@ class Committer:
                 jobs = appender.load(write.names)
                 placed = write.write(appender, jobs)
         except UniqueViolation:
-            appender.check_versions(
-                first_versions(write.rows)
-            )  # The error then names the job and its stored version.
+            # Its error names the job and its stored version.
+            appender.check_versions(first_versions(write.rows))
             raise
         write.placed = placed
         self.cache.store(jobs.values(), placed, write.added_bytes)

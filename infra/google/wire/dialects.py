@@ -76,9 +76,8 @@ def in_states(restriction: Restriction, states: States) -> Filter:
         )
     one_of = Some(tuple(Restriction(("state",), "=", state.name) for state in meant))
     if not meant:
-        one_of = Some(
-            (Restriction(("version",), "=", "0"),)
-        )  # Matches no job, because no job has version 0.
+        # Matches no job, because no job has version 0.
+        one_of = Some((Restriction(("version",), "=", "0"),))
     return Not(one_of) if comparator == "!=" else one_of
 
 

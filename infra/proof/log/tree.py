@@ -95,9 +95,8 @@ class Tree:
             raise BrokenLedgerError("the log", 0, NO_ROW)
         log = LogState(*row)
         with self._lock:
-            if (
-                log.size < self._size
-            ):  # A backup was restored: a full tile may grow again with other hashes.
+            # A backup was restored: a full tile may grow again with other hashes.
+            if log.size < self._size:
                 self._kept.clear()
                 self._above.clear()
             self._size = log.size
