@@ -42,7 +42,7 @@ from tests.servers import Server, new_server
 CASES = 2_000
 CASES_OF_A_ROLE = 200
 AT_ONCE = 5
-EXAMPLES = 10
+EXAMPLES = 40
 SURFACES = {
     "native": ("/ledger/v1/",),
     "ml": ("ml.",),

@@ -9,16 +9,13 @@ from datetime import UTC, datetime
 from threading import Event as Signal
 from typing import Any, Final
 
-from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
-from jobledger.domain.observing import catch_up, introduce, observe
-from jobledger.domain.reports import parse_report
+from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.observing import catch_up, observe
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
-from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported, observe_many
-from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
+from jobledger.infra.sources.attach.attachment import Attachment
 from jobledger.infra.sources.attach.pgoutput import Transaction
 from jobledger.infra.sources.attach.records import record_of, snapshot_record
 from jobledger.infra.sources.attach.slot import FULL, LOST, Slot, lsn_number
@@ -34,10 +31,6 @@ REST: Final = 9
 FAR_BEHIND_BYTES: Final = 64 * 1024**2
 """If the follower is behind by more than this much of the source's log, it does not pause."""
 RETRY_SECONDS: Final = 5.0
-NOTED_REASONS: Final = 20
-"""How many reasons a note lists for changes that could not be placed."""
-BEGUN: Final = "begun"
-"""The note of an attachment whose existing rows may not be completely recorded yet."""
 MAX_SLOT_BYTES: Final = 4 * 1024**3
 """How much of its log the source may keep for the slot; if it is more, the attachment ends."""
 
@@ -58,9 +51,8 @@ class Follower:
         self._store = store
         self._slot = slot
         self._mapping = mapping
-        self._actor = f"attach {slot.name}"
-        self._histories = Histories(mapping, project, self._actor)
-        self._name = f"projects/{project}/jobs/attach.{slot.name}"
+        self._attachment = Attachment(store, project, slot.name, mapping.title)
+        self._histories = Histories(mapping, project, self._attachment.actor)
         self._max_bytes = max_bytes
         self._new_after: int | None = None
         """Changes after this place of the source's log were not recorded yet; None if that is not known."""
@@ -93,12 +85,11 @@ class Follower:
                 "slot", f"{self._slot.name!r} exists already: follow it, or detach it first"
             )
         self._slot.drop()
-        judge = catch_up if self._notes() else observe
+        judge = catch_up if self._attachment.has_begun() else observe
         before = self._slot.identities(source.whole_rows)
         changed = {table: was for table, was in before.items() if was != FULL}
         with self._slot.create(self.tables(), source.whole_rows, source.snapshot) as (lsn, rows):
-            noted = {"runId": lsn, "lsn": lsn, "snapshot": BEGUN, "replicaIdentity": changed}
-            self._note("Started", noted)
+            self._attachment.begin(lsn, changed)
             now = datetime.now(UTC)
             self._record(
                 event
@@ -107,7 +98,7 @@ class Follower:
                     snapshot_record(table, row, now), f"{table} {lsn}", RecordPlace(judge=judge)
                 )
             )
-            self._note("ProgressReported", {"runId": lsn, "snapshot": "recorded"})
+            self._attachment.note("ProgressReported", {"runId": lsn, "snapshot": "recorded"})
 
     def unfollowed(self) -> list[str]:
         """Tables that the mapping needs, and that it did not need when the slot was made."""
@@ -116,7 +107,7 @@ class Follower:
     def extend(self, tables: Sequence[str]) -> None:
         """Follows further tables, whose earlier changes are not known."""
         self._slot.publish(tables)
-        self._note("Commented", {"note": f"{', '.join(tables)} is followed from now on"})
+        self._attachment.note("Commented", {"note": f"{', '.join(tables)} is followed from now on"})
 
     def must_begin(self) -> bool:
         """Whether there is no slot, or one whose beginning was interrupted.
@@ -130,36 +121,7 @@ class Follower:
         Raises:
             AttachError: This ledger has no record of the slot.
         """
-        return self._slot.status() is None or not self._has_snapshot()
-
-    def _has_snapshot(self) -> bool:
-        """Whether all rows that existed when the slot was created were recorded."""
-        if not (notes := self._notes()):
-            raise AttachError(
-                "slot",
-                f"{self._slot.name!r} exists already, and this ledger did not make it: detach it first",
-            )
-        # Earlier versions did not record this for their slots.
-        return notes[-1].get("snapshot") != BEGUN
-
-    def _notes(self) -> list[dict[str, Any]]:
-        """Returns the notes of when the attachment began, oldest first."""
-        return [each.json for each in self._noted() if "runId" in each.json]
-
-    def _noted(self) -> list[RecordedEvent]:
-        try:
-            return self._store.reader.history(self._name)
-        except JobNotFoundError:
-            return []
-
-    def _identities(self) -> dict[str, str]:
-        """Returns the replica identities that tables had before they were followed."""
-        found: dict[str, str] = {}
-        for each in self._noted():
-            if each.type == "Succeeded":
-                found = {}
-            found = {**each.json.get("replicaIdentity", {}), **found}
-        return found
+        return self._slot.status() is None or not self._attachment.has_snapshot()
 
     def _check_version(self) -> None:
         source = self._mapping.source
@@ -198,7 +160,7 @@ class Follower:
         except SourceUnavailableError:
             raise
         except AttachError as error:
-            self._gap(error.why)
+            self._note_gap(error.why)
             raise
         if not transactions:
             return 0
@@ -207,7 +169,7 @@ class Follower:
         new = known is not None and lsn_number(transactions[0].commit_lsn) > known
         with collecting_less():
             repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
-        self._note_missed(self.summary.unplaced_count - missed)
+        self._attachment.note_missed(self.summary, self.summary.unplaced_count - missed)
         # Only now may the source remove them. If they are read again, they make the same events.
         self._slot.advance(transactions[-1].commit_lsn)
         # A source may repeat changes after a crash; these were all recorded.
@@ -227,20 +189,24 @@ class Follower:
         status = self._slot.status()
         if status is None or status.wal_status in LOST:
             why = "the slot is gone" if status is None else f"the slot's log is {status.wal_status}"
-            self._gap(why)
+            self._note_gap(why)
             raise AttachError("slot", why)
         if status.kept_bytes > self._max_bytes:
             why = f"the source keeps {status.kept_bytes} bytes for it, and {self._max_bytes} is the limit"
-            self._gap(why)
+            self._note_gap(why)
             self._slot.drop()
             raise AttachError("slot", f"{why}: detached")
         return status.behind_bytes
 
+    def _note_gap(self, why: str) -> None:
+        status = self._slot.status()
+        self._attachment.note_gap(why, None if status is None else status.confirmed_lsn)
+
     def end(self) -> None:
         """Reverts the changes to the source, and records that it is no longer followed."""
         self._slot.drop()
-        self._slot.restore(self._identities())
-        self._note("Succeeded", {})
+        self._slot.restore(self._attachment.identities())
+        self._attachment.note("Succeeded", {})
 
     def _changed(self, transactions: Iterable[Transaction]) -> Iterator[Reported]:
         for lsn, commit_time, changes in transactions:
@@ -272,35 +238,6 @@ class Follower:
             written += len(outcome.types)
         self.summary.events += before + written
         return before, written
-
-    def _note_missed(self, count: int) -> None:
-        """Records that changes could not be recorded as events, with the reasons that the summary keeps."""
-        if count:
-            reasons = self.summary.unplaced[-min(count, NOTED_REASONS) :]
-            note = f"{count} changes could not be placed"
-            self._note("Commented", {"note": note, "reasons": reasons})
-            # This makes room for the next ones.
-            del self.summary.unplaced[:-NOTED_REASONS]
-
-    def _gap(self, why: str) -> None:
-        """Records that changes may be missing: after which position, up to when, and why."""
-        status = self._slot.status()
-        known = None if status is None else status.confirmed_lsn
-        until = datetime.now(UTC).isoformat()
-        self._note(
-            "Failed", {"error": f"gap: {why}", "gap": {"fromLsn": known, "untilTime": until}}
-        )
-
-    def _note(self, type_: str, data: dict[str, Any]) -> None:
-        """Records an event of the attachment itself, which is also a job."""
-        about = AboutReport(occurred_time=datetime.now(UTC), actor=self._actor)
-        created = parse_report("Created", {"spec": {"displayName": self._mapping.title}})
-        self._store.writer.report_many(
-            [
-                ObservedEvent(self._name, created, about, introduce),
-                ObservedEvent(self._name, parse_report(type_, data), about),
-            ]
-        )
 
 
 def slot_name(ledger: str, system: str) -> str:
