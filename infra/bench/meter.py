@@ -94,14 +94,17 @@ class Meter:
 
 
 def _with_children(process: psutil.Process) -> float:
-    """CPU seconds of a process, of its children that ended, and of those that run."""
-    own = process.cpu_times()
-    total = float(own.user + own.system + own.children_user + own.children_system)
-    for child in process.children():
-        with suppress(psutil.NoSuchProcess):
-            times = child.cpu_times()
-            total += times.user + times.system
-    return total
+    """Returns the CPU seconds of a process, of its children that ended, and of those that run."""
+    while True:
+        own = process.cpu_times()
+        total = float(own.user + own.system + own.children_user + own.children_system)
+        for child in process.children():
+            with suppress(psutil.NoSuchProcess):
+                times = child.cpu_times()
+                total += times.user + times.system
+        # A child that ended meanwhile was not counted, neither here nor there.
+        if process.cpu_times().children_user == own.children_user:
+            return total
 
 
 def repeated(meter: Meter, call: Callable[[], Any], seconds: float) -> Reading:
