@@ -7,7 +7,7 @@ the run is kept as a comment, so that the history stays right and nothing that w
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from jobledger.domain import events as e
 from jobledger.domain.attempts import UNNAMED, attempts_ahead, is_late, named_attempt
@@ -16,6 +16,9 @@ from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job import Job, judge, recorded
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import ABSENT, TERMINAL, WAITING, JobState, state_after
+
+ENDS_PAUSE: Final = (e.Queued, e.Preparing, e.Started, e.Succeeded, e.PartiallySucceeded)
+"""The reports that say of a paused job that it goes on, or went on."""
 
 
 def introduce(created: Data, job: Job, **_: object) -> tuple[Data, ...]:
@@ -52,8 +55,8 @@ def observe_in_order(
     """Decides as `observe` on a change of a system whose changes come in their order.
 
     Such a system can start a job again, or change its end, without a name for the new attempt. So a
-    state that follows an end begins an attempt, one that follows a pause ends the pause, and one that
-    is reported again is a comment.
+    state that the current attempt cannot have is one of the next attempt, a state that follows a pause
+    ends the pause, and one that is reported again is a comment.
 
     Args:
         report: The data of the report.
@@ -69,14 +72,21 @@ def observe_in_order(
     """
     if is_late(job, at):
         return _late_in_order(report, job, at, past)
-    if (missing := _missing_before(report, job)) is not None:
-        return _after(missing, report, job, at, past)
-    if _follows_end(report, job):
-        data = report.json_object() | {"attempt": job.attempt + 1}
-        report = parse_report(type(report).__name__, data)
+    if job.state is JobState.PAUSED and isinstance(report, ENDS_PAUSE):
+        return _after_pause(report, job, at, past)
     facts = observe(report, job, at, past)
-    repeats = state_after(type(report).__name__) is job.state
-    return (as_comment(report),) if repeats and isinstance(facts[0], e.Contradicted) else facts
+    if not isinstance(facts[0], e.Contradicted):
+        return facts
+    if _repeats(report, job):
+        return (as_comment(report),)
+    again = observe(_of_next_attempt(report, job), job, at, past)
+    return facts if isinstance(again[0], e.Contradicted) else again
+
+
+def _repeats(report: Data, job: Job) -> bool:
+    """Whether the job is in the reported state already; a retry of its first attempt is new."""
+    is_first_retry = isinstance(report, e.Retried) and job.attempt == 1
+    return state_after(type(report).__name__) is job.state and not is_first_retry
 
 
 def _late_in_order(
@@ -91,33 +101,23 @@ def _late_in_order(
     return (as_comment(report),) if repeats else facts
 
 
-def _missing_before(report: Data, job: Job) -> Data | None:
-    """Returns the event that must have happened before, which such a system has no state for."""
-    if job.state is JobState.PAUSED and isinstance(
-        report, e.Queued | e.Preparing | e.Started | e.Succeeded
-    ):
-        return e.Resumed()
-    if job.state in WAITING and job.attempt == 1 and isinstance(report, e.Retried):
-        return e.Started(inferred=True)
-    return None
-
-
-def _after(
-    first: Data, report: Data, job: Job, at: datetime | None, past: Sequence[e.Event] | None
+def _after_pause(
+    report: Data, job: Job, at: datetime | None, past: Sequence[e.Event] | None
 ) -> tuple[Data, ...]:
-    """Decides on a report after an event that nobody reported."""
-    facts = judge(first, job, at, past)
+    """Decides on a report of a job whose pause ended without a report."""
+    facts = judge(e.Resumed(), job, at, past)
     for fact in facts:
         event = e.Event(job.name, job.version + 1, fact, at or datetime.now(UTC))
         job, past = recorded(job, event, past), None if past is None else [*past, event]
     return (*facts, *observe_in_order(report, job, at, past))
 
 
-def _follows_end(report: Data, job: Job) -> bool:
-    """Whether a job that has ended is reported in another state, without a name for that attempt."""
-    if job.state not in TERMINAL or named_attempt(report) != UNNAMED:
-        return False
-    return state_after(type(report).__name__) not in (None, job.state)
+def _of_next_attempt(report: Data, job: Job) -> Data:
+    """Returns the report with the number of the next attempt, unless it names its attempt."""
+    if named_attempt(report) != UNNAMED:
+        return report
+    data = report.json_object() | {"attempt": job.attempt + 1}
+    return parse_report(type(report).__name__, data)
 
 
 def catch_up(
