@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from jobledger.domain.errors import InvalidFieldError
@@ -24,6 +24,14 @@ ReadTime = Callable[[Record], datetime | None]
 Parse = Callable[[str, Any], datetime]
 
 
+class _Choice(NamedTuple):
+    """A field that may hold a time."""
+
+    path: str
+    read: Read
+    parse: Parse
+
+
 def time_of(fields: str | Sequence[str], times: Times) -> ReadTime:
     """Returns a function that reads the time in a field, or a time some seconds after it.
 
@@ -39,19 +47,24 @@ def time_of(fields: str | Sequence[str], times: Times) -> ReadTime:
     if isinstance(fields, str) and "&" in fields:
         return _earliest([time_of(each, times) for each in fields.split("&")])
     first, *more = (fields,) if isinstance(fields, str) else fields
-    choices = [(path, field(path)) for path in (each.strip() for each in first.split("|"))]
+    parse = _parser(times)
+    paths = [each.strip() for each in first.split("|")]
+    choices = [
+        _Choice(path, field(path), _parse_commit if path == COMMIT_TIME else parse)
+        for path in paths
+    ]
     seconds = [(path, field(path)) for path in more]
-    first = first.strip()
-    nothing, parse = frozenset(times.nothing), _parser(times)
+    nothing = frozenset(times.nothing)
     if len(choices) == 1 and not seconds:
-        return _one_time(*choices[0], nothing, _parse_commit if first == COMMIT_TIME else parse)
+        return _one_time(choices[0], nothing)
 
     def read(record: Record) -> datetime | None:
         found = _first(choices, record, nothing)
         values = [each(record) for _, each in seconds]
         if found is None or any(_is_nothing(value, nothing) for value in values):
             return None
-        time = _parse_commit(*found) if found[0] == COMMIT_TIME else parse(*found)
+        choice, value = found
+        time = choice.parse(choice.path, value)
         for (path, _), value in zip(seconds, values, strict=True):
             time += timedelta(seconds=_seconds(path, value))
         return time
@@ -67,8 +80,9 @@ def _earliest(times: Sequence[ReadTime]) -> ReadTime:
     return earliest
 
 
-def _one_time(path: str, read: Read, nothing: frozenset[str], parse: Parse) -> ReadTime:
+def _one_time(choice: _Choice, nothing: frozenset[str]) -> ReadTime:
     """Does the same as `time_of` for one field."""
+    path, read, parse = choice
 
     def time(record: Record) -> datetime | None:
         value = read(record)
@@ -78,13 +92,13 @@ def _one_time(path: str, read: Read, nothing: frozenset[str], parse: Parse) -> R
 
 
 def _first(
-    choices: Sequence[tuple[str, Read]], record: Record, nothing: frozenset[str]
-) -> tuple[str, Any] | None:
+    choices: Sequence[_Choice], record: Record, nothing: frozenset[str]
+) -> tuple[_Choice, Any] | None:
     """Returns the first field that has a value, and the value."""
-    for path, read in choices:
-        value = read(record)
+    for choice in choices:
+        value = choice.read(record)
         if not _is_nothing(value, nothing):
-            return path, value
+            return choice, value
     return None
 
 
