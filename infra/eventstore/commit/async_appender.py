@@ -21,7 +21,7 @@ from jobledger.projections.jobs import Change
 from psycopg import pq
 from psycopg.generators import execute
 
-PREFER_INDEXES: Final = sql.load(__package__, "prefer_indexes")
+KEEP_SESSION_TO_INDEXES: Final = sql.load(__package__, "keep_session_to_indexes")
 
 
 class AsyncAppender:
@@ -37,7 +37,7 @@ class AsyncAppender:
     async def connect(cls, info: str) -> Self:
         """Connects, and prepares `append`; raises LedgerUnavailableError."""
         appender = cls(await connect_async(info))
-        await appender._connection.execute(PREFER_INDEXES)
+        await appender._connection.execute(KEEP_SESSION_TO_INDEXES)
         appender._pg.send_prepare(b"append", APPEND)
         await appender._result()
         return appender
