@@ -1,6 +1,6 @@
 """Reads the jobs that a filter matches, now or as of a moment: lists, pages and counts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -156,27 +156,24 @@ class ManyJobs:
             raise InvalidFieldError("skip", f"{skip} is given together with a page token")
         size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE)
         asked = (str(filter), order_by, str(as_of), str(clock))
+        was_found = bool(page_token) or isinstance(as_of, Moment)
         if page_token:
             cursor = self._tokens.read(text_of("page_token", page_token), *asked)
-        elif isinstance(as_of, Moment):
-            parse_clock(clock)
-            cursor = PageCursor(as_of, skip)
         else:
-            cursor = PageCursor(self._moments.find(as_of, clock), skip)
-        was_found = bool(page_token) or isinstance(as_of, Moment)
+            cursor = PageCursor(self._begin(as_of, clock), skip)
         cursor, page = self._read_page(cursor, filter, order_by, size, was_found=was_found)
-        jobs = page.jobs
         token = ""
         if page.more:
-            last = jobs[-1]
-            after = (_created(last), last.name)
-            following = (
-                PageCursor(cursor.moment, cursor.offset + len(jobs))
-                if order_by.strip() or skip
-                else PageCursor(cursor.moment, after=after)
-            )
-            token = self._tokens.write(following, *asked)
-        return Page(jobs, cursor.moment, token)
+            by_number = bool(order_by.strip() or skip)
+            token = self._tokens.write(_following(cursor, page.jobs, by_number=by_number), *asked)
+        return Page(page.jobs, cursor.moment, token)
+
+    def _begin(self, as_of: Given | None, clock: Clock | str | None) -> Moment:
+        """Returns the moment of a first page; one that is given as a Moment was found before."""
+        if isinstance(as_of, Moment):
+            parse_clock(clock)
+            return as_of
+        return self._moments.find(as_of, clock)
 
     def first_page(
         self, filter: str | Filter, moment: Moment, *, page_size: int, seconds: float
@@ -286,6 +283,13 @@ class ManyJobs:
         if not self._jobs.is_known_at(moment, known):
             states = self._jobs.count(Query.parse(IN_A_STATE, moment), "state")
         return Counts(moment, states)
+
+
+def _following(cursor: PageCursor, jobs: Sequence[Job], *, by_number: bool) -> PageCursor:
+    """Returns where the next page begins: after so many jobs, or after the last one."""
+    if by_number:
+        return PageCursor(cursor.moment, cursor.offset + len(jobs))
+    return PageCursor(cursor.moment, after=(_created(jobs[-1]), jobs[-1].name))
 
 
 def _created(job: Job) -> str:
