@@ -1,53 +1,19 @@
 """Airflow from PyPI, unmodified, with its metadata in a database of the trial's server."""
 
 import json
-import os
-import signal
-import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-BIN = ROOT / ".venv-airflow" / "bin"
-TIMEOUT_SECONDS = 1_200.0
-"""As long as one step may take on a machine that is busy with other work."""
+from scripts.installed import Installed, free_port
 
-
-def install() -> None:
-    """Installs Airflow into .venv-airflow, the first time."""
-    if not (BIN / "airflow").exists():
-        uv = str(ROOT / ".venv" / "bin" / "uv")
-        subprocess.run([uv, "venv", "--quiet", str(BIN.parent)], check=True)
-        packages = [
-            "apache-airflow>=3,<4",
-            "apache-airflow-providers-openlineage",
-            "psycopg2-binary",
-            "asyncpg",
-        ]
-        python = str(BIN / "python")
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Waits until the condition holds; raises TimeoutError naming what was waited for."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {TIMEOUT_SECONDS:.0f} s")
-        time.sleep(0.5)
+INSTALLED = Installed(
+    "airflow", "airflow",
+    "apache-airflow>=3,<4", "apache-airflow-providers-openlineage", "psycopg2-binary", "asyncpg",
+)  # fmt: skip
 
 
 class Airflow:
@@ -80,38 +46,22 @@ class Airflow:
             "API__PORT": str(port),
             "API__WORKERS": "1",
         }
-        self.environment = os.environ | {
-            f"AIRFLOW__{key}": value for key, value in settings.items()
-        }
-        self.environment |= {
+        self._variables = {
             "AIRFLOW_HOME": str(self.home),
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            **{f"AIRFLOW__{key}": value for key, value in settings.items()},
         }
 
     def command(self, *arguments: str) -> None:
         """Runs a command of Airflow's; it must succeed."""
-        with (self.home / "commands.log").open("ab") as log:
-            subprocess.run(
-                ["airflow", *arguments], env=self.environment, check=True, stdout=log, stderr=log
-            )
+        INSTALLED.run(
+            ("airflow", *arguments), self._variables, self.home, self.home / "commands.log"
+        )
 
-    @contextmanager
-    def started(self, program: str) -> Iterator[subprocess.Popen[bytes]]:
+    def started(self, program: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """One of Airflow's programs; it is killed at the end, with all that it started."""
-        with (self.home / f"{program}.log").open("ab") as log:
-            process = subprocess.Popen(
-                ["airflow", program],
-                env=self.environment,
-                start_new_session=True,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        return INSTALLED.started(
+            ("airflow", program), self._variables, self.home, self.home / f"{program}.log"
+        )
 
     def serves(self) -> bool:
         """Whether its API answers; takes a token then."""

@@ -1,19 +1,15 @@
 """Dagster, Prefect and DBOS from PyPI: how each is installed, run on PostgreSQL, and given work."""
 
 import json
-import os
-import signal
-import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.attach_airflow.airflow import free_port, until
+from scripts.installed import Installed, answers, free_port, until
 
-ROOT = Path(__file__).parent.parent.parent
 SEEDS = Path(__file__).parent / "seeds"
 DAGSTER_YAML = """
 storage: {postgres: {postgres_url: "URL"}}
@@ -49,7 +45,7 @@ class System:
     """One of the systems, in a folder of its own, on a database."""
 
     name: str
-    packages: tuple[str, ...]
+    installed: Installed
     noted: tuple[Noted, ...]
 
     def __init__(self, folder: Path, host: Path) -> None:
@@ -57,47 +53,15 @@ class System:
         self.folder = folder
         self.dsn = f"host={host} user=postgres dbname={self.name}"
         self.url = f"postgresql://postgres@/{self.name}?host={host}"
-        self.environment = dict(os.environ) | {"DO_NOT_TRACK": "1"}
-
-    @property
-    def bin(self) -> Path:
-        """Where its programs are."""
-        return ROOT / f".venv-{self.name}" / "bin"
-
-    def install(self) -> None:
-        """Installs it, the first time."""
-        if not (self.bin / self.name).exists():
-            uv = str(ROOT / ".venv" / "bin" / "uv")
-            subprocess.run(
-                [uv, "venv", "--quiet", "--allow-existing", str(self.bin.parent)], check=True
-            )
-            python = str(self.bin / "python")
-            subprocess.run(
-                [uv, "pip", "install", "--quiet", "--python", python, *self.packages], check=True
-            )
+        self.variables = {"DO_NOT_TRACK": "1"}
 
     def command(self, *arguments: str) -> None:
         """Runs a program of its own; it must succeed."""
-        with (self.folder / "commands.log").open("ab") as log:
-            subprocess.run(
-                [str(self.bin / arguments[0]), *arguments[1:]], env=self.environment, cwd=SEEDS,
-                check=True, stdout=log, stderr=log,
-            )  # fmt: skip
+        self.installed.run(arguments, self.variables, SEEDS, self.folder / "commands.log")
 
-    @contextmanager
-    def started(self, *arguments: str) -> Iterator[None]:
+    def started(self, *arguments: str) -> AbstractContextManager[Any]:
         """A program that runs meanwhile; it is killed at the end, with all that it started."""
-        with (self.folder / "server.log").open("ab") as log:
-            process = subprocess.Popen(
-                [str(self.bin / arguments[0]), *arguments[1:]], env=self.environment, cwd=SEEDS,
-                start_new_session=True, stdout=log, stderr=log,
-            )  # fmt: skip
-        try:
-            yield
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        return self.installed.started(arguments, self.variables, SEEDS, self.folder / "server.log")
 
     def prepare(self) -> None:
         """Makes its tables."""
@@ -110,7 +74,7 @@ class Dbos(System):
     """Workflows that work, fail, call others, wait in a queue, are cancelled, resumed and forked."""
 
     name = "dbos"
-    packages = ("dbos>=3,<4",)
+    installed = Installed("dbos", "dbos", "dbos>=3,<4")
     noted = (Noted("dbos.workflow_status", "r.workflow_uuid", "r.status"),)
 
     def prepare(self) -> None:
@@ -126,7 +90,7 @@ class Prefect(System):
     """Flows and tasks that work, fail, are tried again, run others, and are changed by hand."""
 
     name = "prefect"
-    packages = ("prefect>=3,<4",)
+    installed = Installed("prefect", "prefect", "prefect>=3,<4")
     noted = (
         Noted(
             "flow_run_state", "'flow-run-' || r.flow_run_id",
@@ -144,7 +108,7 @@ class Prefect(System):
         """Makes its tables, as its server does when it starts."""
         port = free_port()
         self._api = f"http://127.0.0.1:{port}/api"
-        self.environment |= {
+        self.variables |= {
             "PREFECT_HOME": str(self.folder),
             "PREFECT_API_DATABASE_CONNECTION_URL": self.url.replace(
                 "postgresql", "postgresql+asyncpg"
@@ -171,7 +135,9 @@ class Dagster(System):
     """Runs and steps that work, fail, are tried again, wait in a queue, are terminated and deleted."""
 
     name = "dagster"
-    packages = ("dagster>=1,<2", "dagster-postgres", "dagster-webserver")
+    installed = Installed(
+        "dagster", "dagster", "dagster>=1,<2", "dagster-postgres", "dagster-webserver"
+    )
     noted = (
         Noted("runs", "r.run_id", "r.status"),
         Noted("event_logs", "r.run_id || '/' || r.step_key", "r.dagster_event_type", deleted=False),
@@ -179,10 +145,7 @@ class Dagster(System):
 
     def prepare(self) -> None:
         """Makes its tables."""
-        self.environment |= {
-            "DAGSTER_HOME": str(self.folder),
-            "PATH": f"{self.bin}:{os.environ['PATH']}",
-        }
+        self.variables["DAGSTER_HOME"] = str(self.folder)
         yaml = DAGSTER_YAML.replace("URL", self.url.replace("postgresql", "postgresql+psycopg2"))
         (self.folder / "dagster.yaml").write_text(yaml)
         self.command("dagster", "instance", "migrate")
@@ -233,15 +196,6 @@ class Dagster(System):
         )
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)["data"]
-
-
-def answers(url: str) -> bool:
-    """Whether a server answers there."""
-    try:
-        with urllib.request.urlopen(url, timeout=10):
-            return True
-    except OSError:
-        return False
 
 
 SYSTEMS: dict[str, type[System]] = {each.name: each for each in (Dagster, Prefect, Dbos)}
