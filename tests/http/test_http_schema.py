@@ -2,8 +2,8 @@
 
 The cases are Schemathesis's, as the document describes them and as it does not, but sent to a server
 by httpx and drawn a few at a time: Hypothesis spends more on one example than on five cases in it.
-After ten examples it would make new ones of the parts of those that it has, and most cases would be
-sent several times. So each ten examples are drawn with a seed of their own.
+It makes most of its later examples of parts of the earlier ones, so that the same cases would be sent
+several times: therefore each forty examples are drawn with a seed of their own.
 They would hardly ever find a job that is there, or a message that Google has; the document that they
 are drawn from therefore knows the names of some, and the fields of Google's messages.
 """
