@@ -1,4 +1,4 @@
-"""Google's job APIs over gRPC, in a process of their own: the clients' messages are heavy."""
+"""Google's job APIs over gRPC, in a process of their own."""
 
 import os
 

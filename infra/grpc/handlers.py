@@ -15,14 +15,11 @@ from jobledger.infra.errors import DeadlineExceededError
 from jobledger.infra.google.wire.calls import Call, UnimplementedError, allowed, said_by
 from jobledger.infra.google.wire.status import DOMAIN, Status, status_of
 from jobledger.infra.grpc.peers import Peers
-from jobledger.infra.grpc.rpcs import RPCS, V1BETA1, beta_rpcs
+from jobledger.infra.grpc.rpcs import RPCS
 from jobledger.infra.grpc.wire import Wire
 from jobledger.infra.serving.context import ServerContext, trace_of
 
 LOG: Final = logging.getLogger("jobledger.grpc")
-OPERATIONS: Final = "/google.longrunning.Operations/"
-BETA_OPERATION: Final = b"-v1beta1"
-"""The end of the names of v1beta1's operations."""
 WAITED: Final = 0.75
 """How much of a call's deadline a method that waits may take."""
 MAX_MESSAGE: Final = 1_000
@@ -48,7 +45,7 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
             try:
                 with self._peers.call(context.peer()) as call:
                     data = await call.message(messages)
-                    return await rpc.answer(await self._wire(path, data), data)
+                    return await rpc.answer(self._wires.get(path), data)
             except Exception as error:
                 refusal = rpc.refuse(error)
             finally:
@@ -58,15 +55,6 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         # On the wire it looks like a call with one message, for which gRPC would wait endlessly.
         return grpc.stream_unary_rpc_method_handler(answer)
-
-    async def _wire(self, path: str, data: bytes) -> Wire | None:
-        """Returns the reader of an RPC's messages, or None for an unknown RPC; loads v1beta1 on first use."""
-        is_beta = path.startswith(f"/{V1BETA1}.")
-        if is_beta or (path.startswith(OPERATIONS) and BETA_OPERATION in data):
-            rpcs = await asyncio.to_thread(beta_rpcs)
-            if path in rpcs and path not in self._wires:
-                self._wires[path] = Wire(rpcs[path])
-        return self._wires.get(path)
 
 
 class _Call:

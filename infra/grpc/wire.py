@@ -7,14 +7,12 @@ from typing import Any, Final, NamedTuple
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.grpc.rpcs import Rpc
+from jobledger.infra.grpc.services import POOL
 
 MASK: Final = FieldMask.DESCRIPTOR.full_name
-DETAILS: Final = error_details_pb2.DESCRIPTOR.name
-"""Imported for its registration: types in a job's error are looked up among the loaded ones."""
 
 
 class Asked(NamedTuple):
@@ -68,8 +66,10 @@ class Wire:
         return Asked(ids, query, self._body(request))
 
     def write(self, body: JsonObject) -> bytes:
-        """Encodes the answer, without fields that are newer than the client package."""
-        answer = json_format.ParseDict(body, self.rpc.types.response(), ignore_unknown_fields=True)
+        """Encodes the answer, without fields that are newer than the descriptors."""
+        answer = json_format.ParseDict(
+            body, self.rpc.types.response(), ignore_unknown_fields=True, descriptor_pool=POOL
+        )
         data: bytes = answer.SerializeToString()
         return data
 
@@ -108,7 +108,7 @@ def _json(message: type[Message], data: bytes) -> JsonObject:
         for field in request.DESCRIPTOR.fields:
             if field.json_name in masks:
                 request.ClearField(field.name)
-        value: JsonObject = json_format.MessageToDict(request)
+        value: JsonObject = json_format.MessageToDict(request, descriptor_pool=POOL)
     # TypeError: an Any of an unknown type.
     except (DecodeError, json_format.Error, TypeError, ValueError) as error:
         raise InvalidFieldError("request", f"cannot be read: {str(error)[:200]}") from error

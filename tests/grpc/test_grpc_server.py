@@ -369,7 +369,15 @@ def test_googles_messages_are_loaded_in_this_process_only() -> None:
     assert done.stdout == "[]\n", done
 
 
-@pytest.mark.parametrize("missing", ["grpc", "google.cloud"])
+def test_it_loads_none_of_googles_clients() -> None:
+    done = python(
+        "import sys, jobledger.infra.grpc.serve\n"
+        "print([name for name in sys.modules if name.startswith(('proto.', 'google.cloud.', 'google.api_core'))])"
+    )
+    assert done.stdout == "[]\n", done
+
+
+@pytest.mark.parametrize("missing", ["grpc", "google.protobuf"])
 def test_without_the_extra_the_command_names_it(missing: str) -> None:
     done = python(
         f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = ['serve-grpc']\n"

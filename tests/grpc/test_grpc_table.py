@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.google.labeling import methods as datalabeling_v1beta1
 from jobledger.infra.google.vertex import methods as aiplatform_v1
+from jobledger.infra.google.wire import details
 from jobledger.infra.google.wire.status import CODES
 
+from tests.checkout import ROOT
 from tests.google.test_google_messages import VERTEX, VERTEX_JOBS, bodies
 
 METHODS = [*aiplatform_v1.METHODS.all, *datalabeling_v1beta1.METHODS.all]
@@ -45,17 +48,24 @@ def full_name(message: Any) -> str:
 
 
 def test_every_rpc_about_jobs_is_served_with_the_messages_that_clients_send_and_expect() -> None:
-    from google.cloud import aiplatform_v1 as vertex
+    from google.cloud import aiplatform_v1, aiplatform_v1beta1
     from google.cloud import datalabeling_v1beta1 as labeling
     from jobledger.infra.grpc.rpcs import RPCS
 
+    vertex_clients = (
+        (getattr(package, client), about)
+        for package in (aiplatform_v1, aiplatform_v1beta1)
+        for client, about in (
+            ("JobServiceClient", ""),
+            ("PipelineServiceClient", ""),
+            ("GenAiTuningServiceClient", ""),
+            ("NotebookServiceClient", "NotebookExecutionJob"),
+        )
+    )
     expected = {
         path: messages
         for client, about in (
-            (vertex.JobServiceClient, ""),
-            (vertex.PipelineServiceClient, ""),
-            (vertex.GenAiTuningServiceClient, ""),
-            (vertex.NotebookServiceClient, "NotebookExecutionJob"),
+            *vertex_clients,
             (labeling.DataLabelingServiceClient, "Evaluation"),
             (labeling.DataLabelingServiceClient, "ExampleComparisons"),
             (labeling.DataLabelingServiceClient, "AnnotationSpecSet"),
@@ -77,16 +87,17 @@ def test_every_rpc_about_jobs_is_served_with_the_messages_that_clients_send_and_
 
 def test_every_method_over_http_has_its_rpc() -> None:
     """But for paths of one job's operations, which gRPC has under other names; v1beta has no package."""
-    from jobledger.infra.grpc.rpcs import RPCS, beta_rpcs
+    from jobledger.infra.grpc.rpcs import RPCS
 
-    for version, rpcs in (("v1", RPCS), ("v1beta1", RPCS | beta_rpcs())):
-        twins = {rpc.method.shape for rpc in rpcs.values()}
+    for version in ("v1", "v1beta1"):
+        twins = {rpc.method.shape for rpc in RPCS.values()}
         twins |= {shape.replace("v1/", "v1beta1/", 1) for shape in twins if "/operations" in shape}
         of_version = [m for m in METHODS if m.shape.startswith(f"{version}/") and m.call]
         assert [
             m for m in of_version if m.shape not in twins and "/*/operations" not in m.shape
         ] == []
-    assert len(RPCS) == len({rpc.method.name for rpc in RPCS.values()})
+    methods = {(rpc.types.service, rpc.method.name) for rpc in RPCS.values()}
+    assert len(RPCS) == len(methods)
 
 
 def test_every_field_of_every_request_is_understood() -> None:
@@ -120,7 +131,12 @@ def test_a_body_comes_to_the_same_over_grpc_as_over_http(job: str, data: st.Data
     from jobledger.infra.grpc.rpcs import RPCS
     from jobledger.infra.grpc.wire import Wire
 
-    wire = next(Wire(rpc) for rpc in RPCS.values() if rpc.name == f"Create{job}")
+    by_name = {
+        rpc.name: rpc
+        for path, rpc in RPCS.items()
+        if path.startswith("/google.cloud.aiplatform.v1.")
+    }
+    wire = Wire(by_name[f"Create{job}"])
     message = getattr(vertex, job).pb()
     try:
         over_http = VERTEX.parse(job, data.draw(bodies(VERTEX, job)))
@@ -134,6 +150,25 @@ def test_a_body_comes_to_the_same_over_grpc_as_over_http(job: str, data: st.Data
     assert asked.ids == ("p", "l")
     parsed = VERTEX.parse(job, asked.body)
     assert json_format.ParseDict(parsed, message(), ignore_unknown_fields=True) == sent
+
+
+def test_the_descriptors_are_what_the_script_makes_of_googles_packages() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "descriptors"))
+    assert script["render"]() == (ROOT / "infra/grpc/google.binpb").read_bytes()
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_every_type_that_an_operation_names_is_known(version: str) -> None:
+    """These are sent as an Any, which no RPC names."""
+    from jobledger.infra.grpc.services import POOL
+
+    package = f"google.cloud.aiplatform.{version}"
+    for name in ("DeleteOperationMetadata", "CreateNotebookExecutionJobOperationMetadata",
+                 "UpdateModelDeploymentMonitoringJobOperationMetadata",
+                 "BatchCancelPipelineJobsOperationMetadata", "BatchDeletePipelineJobsResponse"):  # fmt: skip
+        assert POOL.FindMessageTypeByName(f"{package}.{name}")
+    for name in details.MESSAGES:
+        assert POOL.FindMessageTypeByName(f"google.rpc.{name}")
 
 
 def test_every_code_is_one_of_grpcs() -> None:

@@ -28,18 +28,20 @@ with Ledger.open() as ledger:
 @pytest.mark.slow
 def test_the_wheel_installs_and_runs_outside_the_checkout(tmp_path: Path, dsn: str) -> None:
     wheel = build_wheel(tmp_path)
-    programs = install_wheel(wheel, tmp_path / "fresh")
+    programs = install_wheel(wheel, tmp_path / "fresh", "grpc")
     python, jobledger = str(programs / "python"), str(programs / "jobledger")
     use = partial(run, folder=tmp_path, JOBLEDGER_DSN=dsn, JOBLEDGER_LEDGER=f"wheel_{os.getpid()}")
 
     assert "is ready" in use(jobledger, "init")
     assert use(python, "-c", USE) == "RUNNING projects/p/jobs/x\n"
     assert "all rows match" in use(jobledger, "verify")
+    use(python, "-c", "import jobledger.infra.grpc.serve")
     listed = use(python, "-m", "zipfile", "-l", str(wheel))
     shipped = {line.split()[0] for line in listed.splitlines()[1:]}
     web = [
         file for file in (ROOT / "infra" / "web").rglob("*.*") if file.suffix not in (".pyc", ".md")
     ]
-    for file in [*(ROOT / "infra").rglob("*.sql"), *(ROOT / "projections").rglob("*.sql"), *web]:
+    files = [*(ROOT / "infra").rglob("*.sql"), *(ROOT / "projections").rglob("*.sql"), *web]
+    for file in [*files, ROOT / "infra" / "grpc" / "google.binpb"]:
         assert f"jobledger/{file.relative_to(ROOT)}" in shipped
     assert not [name for name in shipped if name.startswith("tests/")]
