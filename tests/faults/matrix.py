@@ -18,7 +18,8 @@ from tests.command_line import PROGRAM
 
 PROCESSES: Final = 2
 THREADS: Final = 4
-TIMEOUT_SECONDS: Final = 120.0
+TIMEOUT_SECONDS: Final = 600.0
+"""A rebuild of what a soak has written takes minutes on a busy machine."""
 
 
 class Load:

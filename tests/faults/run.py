@@ -69,8 +69,10 @@ def soak(minutes: float, seed: int) -> tuple[Verdict, list[str]]:
             fault = random.choice(FAULTS)
             done.append(fault.__name__)
             say(fault.__name__)
+            begin = time.monotonic()
             fault(load)
             load.wait_for_more()
+            say(f"  {time.monotonic() - begin:.1f} s; {load.acknowledged()} acknowledged so far")
             time.sleep(CALM_SECONDS)
         return finish(load), done
 
