@@ -366,6 +366,7 @@ def test_an_expired_token_does_not_configure_access(ledger: Ledger, tokens: Toke
 # Rights in the database
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -393,6 +394,7 @@ def test_an_application_may_look_tokens_up_and_change_none(
             connection.execute(change.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -473,6 +475,7 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -108,6 +108,7 @@ def until_paid(orders: Orders, ids: list[UUID]) -> list[bool]:
     return paid()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
 def test_a_system_runs_on_a_ledger_for_each_application(apart: dict[str, str], runner: Any) -> None:
     """No application is shown its own events, and each event of the other's once."""
@@ -131,6 +132,7 @@ def one_for_each(env: dict[str, str], dsn: str) -> Iterator[dict[str, str]]:
             connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
 def test_one_environment_gives_each_application_a_ledger(
     one_for_each: dict[str, str], runner: Any
@@ -143,6 +145,7 @@ def test_one_environment_gives_each_application_a_ledger(
         assert payments.recorder.max_notification_id() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner.__name__)
 def test_a_system_on_one_ledger_is_refused_with_the_setting_to_change(
     env: dict[str, str], runner: Any

@@ -83,6 +83,7 @@ def cli(dsn: str, busy: Ledger) -> Cli:
     return Cli(dsn, busy.name)
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_json_and_csv(cli: Cli, busy: Ledger, tmp_path: Path) -> None:
     arguments = (
         "report",
@@ -133,6 +134,7 @@ def test_the_command_prints_tables_json_and_csv(cli: Cli, busy: Ledger, tmp_path
     assert picture.read_text().startswith("<?xml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

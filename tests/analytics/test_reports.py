@@ -137,6 +137,7 @@ def test_run_time_by_state_is_grouped_by_the_state_after_the_run(busy: Ledger) -
     assert {row[1]: row[2] for row in rows} == counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["", "state", "labels.team"])
 def test_concurrency_is_exact_at_each_instant(busy: Ledger, by: str) -> None:
     answer = report(busy.reader, "concurrency", by=by, bucket="3h")
@@ -205,6 +206,7 @@ def test_a_report_counts_only_jobs_that_match_the_filter(busy: Ledger) -> None:
     assert 0 < failed[1] < whole[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [

@@ -71,6 +71,7 @@ def arena(dsn: str) -> Iterator[Arena]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id_", IN_PROCESS)
 def test_a_row_is_measured_in_this_process(arena: Arena, id_: str) -> None:
     check(arena, id_)

@@ -104,6 +104,7 @@ def test_a_command_that_is_stopped_is_a_job_that_was_cancelled(
     assert number.name in job["errorMessage"]
 
 
+@pytest.mark.slow
 def test_a_command_runs_even_if_the_ledger_cannot_be_reached(cli: Cli) -> None:
     cli.environment["JOBLEDGER_DSN"] = "host=127.0.0.1 port=1"
     done = cli.child("run", "--", "sh", "-c", "echo done; exit 5")
@@ -135,6 +136,7 @@ def test_the_output_of_a_command_is_passed_on_at_once(cli: Cli) -> None:
     assert json.loads(cli("show", "asks", "--json"))["errorMessage"] == "2 of 3\nlast words"
 
 
+@pytest.mark.slow
 def test_a_command_of_any_bytes_and_any_length_is_recorded(cli: Cli) -> None:
     odd, long = b"/tmp/caf\xe9", "a" * 100_000
     done = subprocess.run(
@@ -281,6 +283,7 @@ def test_reports_by_hand(cli: Cli) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -65,6 +65,7 @@ def test_a_healthy_ledger_has_no_problem(examined: Cli) -> None:
     assert [line.split()[:2] for line in lines] == [["ok", name] for name in NAMES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [

@@ -129,6 +129,7 @@ def test_commands_for_operators_change_jobs(cli: Cli, ledger: Ledger) -> None:
     assert cli.run("show", "x").returncode == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [None, "started", "succeeded", "failed"])
 def test_a_comment_has_an_author_and_changes_nothing(
     cli: Cli, ledger: Ledger, end: str | None
@@ -173,6 +174,7 @@ LISTING = (
 """Commands whose output has rows."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", LISTING, ids=" ".join)
 def test_rows_are_the_same_in_every_output_format(
     cli: Cli, ledger: Ledger, tmp_path: Path, command: tuple[str, ...]

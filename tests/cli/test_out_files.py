@@ -24,6 +24,7 @@ def signing(cli: Cli, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.Monkey
     return cli
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "begin"),
     [
@@ -49,6 +50,7 @@ def test_jobs_are_not_pruned_after_an_export_to_standard_output(signing: Cli) ->
     assert len(signing.json("list", "--json")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -51,6 +51,7 @@ def types(ledger: Ledger) -> list[str]:
 FAIL, PASS = "raise SystemExit(3)", "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [FAIL, PASS])
 @pytest.mark.parametrize("second", [FAIL, PASS])
 def test_a_second_run_is_a_new_attempt(run: Runs, ledger: Ledger, first: str, second: str) -> None:

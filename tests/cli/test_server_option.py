@@ -80,6 +80,7 @@ def test_commands_and_reports_need_no_database(server: Server, project: str) -> 
         assert through.stderr == direct.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", READS, ids=" ".join)
 def test_a_read_prints_the_same(server: Server, project: str, command: tuple[str, ...]) -> None:
     for job in ("a", "b"):
@@ -99,6 +100,7 @@ def test_a_read_prints_the_same(server: Server, project: str, command: tuple[str
         assert through.stdout == direct.stdout
 
 
+@pytest.mark.slow
 def test_a_token_is_required_and_commands_that_need_the_database_are_refused(dsn: str) -> None:
     with new_server(dsn) as server:
         tokens = Tokens(server.ledger.pool)

@@ -148,6 +148,7 @@ def of_two_projects(ledger: Ledger) -> Ledger:
     return ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*OF_JOBS, *OF_EVALUATION_JOBS])
 def test_the_project_is_that_of_names_by_id(
     of_two_projects: Ledger, cli: Cli, name: str, tmp_path: Path

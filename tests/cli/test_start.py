@@ -69,6 +69,7 @@ class Run:
         self.modules = set(self.done.stderr.splitlines()[-1].split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "environment", "code"),
     [
@@ -135,6 +136,7 @@ def test_help_lists_every_command_with_its_help() -> None:
         assert f"{name} {entry.help}" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_says_what_the_command_says(name: str) -> None:
     found = COMMANDS[name].find()
@@ -157,6 +159,7 @@ def test_a_mistyped_command_suggests_the_right_one(name: str) -> None:
     assert f"'{name}'" in answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [[JOBLEDGER], [sys.executable, "-m", "jobledger"]])
 def test_the_program_is_called_jobledger_however_it_is_run(command: list[str]) -> None:
     def printed(*arguments: str) -> str:
@@ -182,6 +185,7 @@ sys.exit(repr(wrong) if wrong else 0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_", "data", "output"),
     [

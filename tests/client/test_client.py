@@ -153,6 +153,7 @@ def plain(events: Any) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_job_written_through_the_server_equals_one_of_the_ledger(
     client: Any, server: Server, project: str
 ) -> None:
@@ -212,6 +213,7 @@ def test_errors_are_those_of_the_ledger(client: Any, server: Server, project: st
     assert caught.value.name == f"{name}x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [2, 3])
 def test_a_request_whose_answer_was_lost_is_repeated_and_written_once(
     server: Server, project: str, every: int
@@ -265,6 +267,7 @@ def test_a_feed_ends_at_the_position_asked_for(client: Any, server: Server, proj
     following.close()
 
 
+@pytest.mark.slow
 def test_a_worker_needs_a_token_and_no_database_password(dsn: str) -> None:
     with new_server(dsn) as server:
         tokens = Tokens(server.ledger.pool)
@@ -314,6 +317,7 @@ def test_a_tree_from_the_server_equals_the_ledgers(client: Any, server: Server) 
         client.tree(below, as_of=early)
 
 
+@pytest.mark.slow
 def test_a_tree_has_what_its_reader_may_see(dsn: str) -> None:
     with new_server(dsn) as own:
         for project, parents in (("p", []), ("q", ["projects/p/jobs/a"])):
@@ -361,6 +365,7 @@ def test_holds_and_rules_through_the_server_are_the_ledgers(
         client.set_retention_rule(rule._replace(keep_seconds=-1.0))
 
 
+@pytest.mark.slow
 def test_a_token_of_a_project_sees_its_holds_and_no_rules(dsn: str) -> None:
     with new_server(dsn) as own:
         for project in ("p", "q"):

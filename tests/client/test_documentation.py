@@ -42,6 +42,7 @@ def examples() -> Iterator[tuple[str, doctest.DocTest]]:
             yield name or "Client", test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "test"), [pytest.param(*each, id=each[0]) for each in examples()])
 def test_an_example_runs(dsn: str, name: str, test: doctest.DocTest) -> None:
     printed: list[str] = []

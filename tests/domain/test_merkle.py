@@ -118,6 +118,7 @@ def subproof(old: int, first: int, end: int, whole: bool, mth: Over) -> list[byt
     return [*subproof(old, middle, end, False, mth), mth(first, middle)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 255, 256, 257, 4095, 4096, 4097, 10_000])
 def test_another_implementation_has_the_same_roots_and_proofs(size: int) -> None:
     random, leaves = Random(size), entries(size, size)

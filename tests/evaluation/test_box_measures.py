@@ -84,6 +84,7 @@ def coco_eval(
     return found.eval
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("size", [(1.0, 1.0), (640.0, 480.0)])
 @pytest.mark.parametrize("asked", [0.5, 0.75, 0.42])

@@ -138,6 +138,7 @@ def test_labels_and_instructions_are_escaped(ledger: Ledger) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "field", "why"),
     [
@@ -176,6 +177,7 @@ def test_a_broken_file_is_refused_and_nothing_is_kept(
     assert find_task(ledger.reader, name, 1).answer_count == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "why"),
     [

@@ -124,6 +124,7 @@ def test_boxes_of_three_people(ledger: Ledger) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answers", "field", "why"),
     [

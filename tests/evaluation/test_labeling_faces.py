@@ -201,6 +201,7 @@ def test_the_command_line_shows_and_answers(desk: Desk, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["1"], ["x=a"], ["=a"], ["1=cat", "1=dog"], ["1=horse"], ["7=cat"]]
 )

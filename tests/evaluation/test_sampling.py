@@ -119,6 +119,7 @@ REJECTED: list[tuple[Any, Any, Any, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "output", "truth", "why"), REJECTED)
 def test_predictions_without_the_keys_are_counted_and_kept_aside(
     ledger: Ledger, data: Any, output: Any, truth: Any, why: str

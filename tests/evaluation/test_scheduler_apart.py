@@ -117,6 +117,7 @@ def test_fields_of_runs_are_refused_in_other_reports(
     ledger.report("projects/p/jobs/other", parse_data("ProgressReported", {"output": {field: []}}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "email",
     ["", "nobody", "a@x.example\nBcc: b@x.example", "a@x.example\r\nSubject: x", "a@x.example, b@x.example",

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.both_forms
 NAME = "projects/p/jobs/one"
 
 
+@pytest.mark.slow
 def test_a_refusal_in_a_failed_batch_is_decided_again(
     ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:

@@ -41,6 +41,7 @@ async def all_events(ledger: AsyncLedger) -> list[RecordedEvent]:
     return [event async for event in ledger.events(follow=False)]
 
 
+@pytest.mark.slow
 async def test_tasks_that_wait_together_share_a_commit(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:
@@ -122,6 +123,7 @@ async def test_many_reports_of_one_task_are_written_once(
         await assert_sound(ledger, 5 + len(reports))
 
 
+@pytest.mark.slow
 async def test_a_thousand_reports_at_once_are_answered_each(dsn: str, ledger_name: str) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
         await ledger.create(NAME)
@@ -146,6 +148,7 @@ async def test_no_reports_are_answered_too(dsn: str, ledger_name: str) -> None:
         assert await ledger.report_many([]) == []
 
 
+@pytest.mark.slow
 async def test_the_write_of_a_task_that_gave_up_is_settled_and_its_neighbours_are_answered(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:
@@ -174,6 +177,7 @@ async def test_the_write_of_a_task_that_gave_up_is_settled_and_its_neighbours_ar
         await assert_sound(ledger, 3)
 
 
+@pytest.mark.slow
 async def test_projections_follow_though_the_writer_gave_up(dsn: str, ledger_name: str) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
         async with writers_wait(ledger) as connection:
@@ -207,6 +211,7 @@ async def test_an_invalid_argument_is_raised_when_the_call_is_awaited(
         assert [type(error) for error in wrong] == [InvalidFieldError] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["waiting for the lock", "idle"])
 async def test_a_connection_that_breaks_is_settled_without_writing_twice(
     dsn: str, ledger_name: str, when: str
@@ -296,6 +301,7 @@ async def test_encrypting_a_personal_value_does_not_block_other_tasks(
         assert stored.count(b"@personal") == 3
 
 
+@pytest.mark.slow
 async def test_tasks_of_one_job_take_turns(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:

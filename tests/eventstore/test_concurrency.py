@@ -77,6 +77,7 @@ def test_64_threads_with_one_request_id_write_once(ledger: Ledger) -> None:
     assert_sound(ledger, 1)
 
 
+@pytest.mark.slow
 def test_processes_that_know_nothing_of_each_other_take_turns(
     ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
@@ -95,6 +96,7 @@ def test_processes_that_know_nothing_of_each_other_take_turns(
     assert_sound(ledger, 481)
 
 
+@pytest.mark.slow
 def test_one_callers_refusal_does_not_fail_its_neighbours(ledger: Ledger) -> None:
     ledger.create(NAME)
 
@@ -113,6 +115,7 @@ def test_one_callers_refusal_does_not_fail_its_neighbours(ledger: Ledger) -> Non
     assert_sound(ledger, 101)
 
 
+@pytest.mark.slow
 def test_a_reader_never_passes_over_an_event_still_in_flight(
     ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
@@ -234,6 +237,7 @@ def test_a_rebuild_goes_on_while_writers_do(ledger: Ledger) -> None:
     assert_sound(ledger, 2 * len(written))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 8])
 def test_a_cancel_that_races_with_a_worker_is_answered_consistently(
     ledger: Ledger, threads: int

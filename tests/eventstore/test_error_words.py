@@ -277,6 +277,7 @@ def mistyped(dsn: str) -> Iterator[Ledger]:
         yield ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(set(METHODS) - TYPED_ELSEWHERE))
 def test_an_argument_of_another_type_is_refused_in_words(mistyped: Ledger, method: str) -> None:
     """Each argument in its turn; where Python iterates or opens it, its own TypeError will do."""

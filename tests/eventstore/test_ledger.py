@@ -283,6 +283,7 @@ def test_the_database_refuses_changes_of_events(ledger: Ledger, statement: str) 
     assert ledger.size() == 1
 
 
+@pytest.mark.slow
 def test_an_application_role_can_append_and_nothing_else(
     dsn: str, ledger: Ledger, open_ledger: Opener
 ) -> None:

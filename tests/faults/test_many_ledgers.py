@@ -20,6 +20,7 @@ def named(prefix: str) -> int:
     return sum(thread.name.startswith(prefix) for thread in threading.enumerate())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("signing_in_background")
 def test_ledgers_of_a_process_share_the_threads_of_their_background_work(
     dsn: str, ledger_name: str

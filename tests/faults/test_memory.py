@@ -35,6 +35,7 @@ def test_a_job_weighs_at_least_what_it_holds() -> None:
     assert weight_of_data(Created.model_validate({"more": {"a": text}})) >= len(text)
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_large_jobs_are_forgotten_before_there_are_many(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch

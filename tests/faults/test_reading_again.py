@@ -59,6 +59,7 @@ def terminate(connection: psycopg.Connection[Any], condition: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_no_read_fails_after_all_sessions_were_ended(
@@ -73,6 +74,7 @@ def test_no_read_fails_after_all_sessions_were_ended(
     assert [read(ledger) for _ in range(3)] == [before] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_a_personal_value_is_written_after_all_sessions_were_ended(
     ledger: Ledger, dsn: str

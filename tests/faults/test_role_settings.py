@@ -91,6 +91,7 @@ def use(ledger: Ledger) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 @pytest.mark.parametrize("setting", [*SETTINGS, "all"])
 def test_a_role_s_settings_change_no_answer(dsn: str, open_ledger: Opener, setting: str) -> None:
@@ -133,6 +134,7 @@ def test_every_connection_is_set(dsn: str, ledger_name: str) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 @pytest.mark.parametrize("setting", ["statement_timeout", "lock_timeout"])
 def test_a_timeout_while_others_hold_the_head_writes_nothing_and_says_so(

@@ -214,6 +214,7 @@ def test_a_model_version_may_have_another_job_once_its_own_is_deleted(
         assert refusal_of(jobs.get(name=name))[0] == 404
 
 
+@pytest.mark.slow
 def test_one_of_two_concurrent_creations_succeeds(server: Server, parent: str) -> None:
     """Discovery clients are not for several threads: each has one of its own."""
 

@@ -149,6 +149,7 @@ def test_values_within_the_limits_are_accepted_and_shown(
     assert {field: made.get(field) for field in spec} == spec
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spec",
     [

@@ -77,6 +77,7 @@ def refusal(api: Api, message: str, body: Any, **how: Any) -> tuple[str, str]:
 # The schemas
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 def test_the_schemas_are_what_the_script_makes_of_googles_packages(api: str, google: Any) -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "schemas"))

@@ -64,6 +64,7 @@ def test_a_job_is_made_of_what_was_asked_for(vertex: Vertex, parent: str, kind: 
     assert [job.name for job in vertex.list(kind, parent=parent)] == [made.name]
 
 
+@pytest.mark.slow
 @EVERY_KIND
 def test_kinds_are_apart(vertex: Vertex, parent: str, kind: Kind) -> None:
     for other in KINDS:
@@ -87,6 +88,7 @@ def test_an_unknown_job_is_not_found(vertex: Vertex, parent: str, kind: Kind) ->
 # Every state of every kind
 
 
+@pytest.mark.slow
 @EVERY_STATE
 @EVERY_KIND
 def test_each_state_is_shown(vertex: Vertex, parent: str, kind: Kind, state: S) -> None:
@@ -208,6 +210,7 @@ def test_a_notebook_is_shown_in_any_view(vertex: Vertex, parent: str) -> None:
 # Cancel
 
 
+@pytest.mark.slow
 @EVERY_STATE
 @kinds_with("cancel")
 def test_a_job_is_cancelled_unless_it_has_ended(

@@ -144,6 +144,7 @@ def test_gen_ai_makes_a_batch_and_reads_it(batches: Any, server: Server, parent:
     assert shown.end_time > shown.start_time
 
 
+@pytest.mark.slow
 @EVERY_STATE
 def test_gen_ai_knows_every_state(batches: Any, server: Server, state: S) -> None:
     name = batch_made(batches).name

@@ -71,6 +71,7 @@ def make_several(vertex: Vertex, kind: Kind, parent: str, count: int = SEVERAL) 
 # Filters
 
 
+@pytest.mark.slow
 @of_kinds(USUAL)
 def test_the_documented_filters_find_what_they_say(vertex: Vertex, parent: str, kind: Kind) -> None:
     make_some(vertex, kind, parent)
@@ -236,6 +237,7 @@ def test_a_read_mask_goes_as_deep_as_it_says(vertex: Vertex, parent: str) -> Non
 # Pages
 
 
+@pytest.mark.slow
 @of_kinds(KINDS)
 def test_pages_show_each_job_once_while_others_are_made(
     vertex: Vertex, parent: str, kind: Kind

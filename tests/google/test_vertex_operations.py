@@ -55,6 +55,7 @@ def refused(vertex: Vertex, *expected: Any, **fields: Any) -> str:
 # Delete
 
 
+@pytest.mark.slow
 @EVERY_STATE
 @pytest.mark.parametrize("kind", DELETED, ids=lambda kind: kind.collection)
 def test_a_job_is_deleted_once_it_has_ended(
@@ -119,6 +120,7 @@ def test_operations_are_of_jobs_of_vertex_ai_only(vertex: Vertex, parent: str) -
             vertex.client(CUSTOM).get_operation({"name": f"{parent}/operations/{position}"})
 
 
+@pytest.mark.slow
 @EVERY_STATE
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.collection)
 def test_only_events_of_long_running_calls_are_operations(
@@ -302,6 +304,7 @@ def test_a_monitoring_job_is_made_ready_runs_pauses_and_runs_again(
     assert events == ["Created", "Preparing", "Started", "Paused", "Resumed", "Started"]
 
 
+@pytest.mark.slow
 @EVERY_STATE
 @pytest.mark.parametrize("method", ["pause", "resume", "update"])
 def test_pause_update_and_resume_need_the_right_state(
@@ -330,6 +333,7 @@ def test_pause_update_and_resume_need_the_right_state(
         assert vertex.server.ledger.size() == before
 
 
+@pytest.mark.slow
 def test_an_update_is_pending_until_a_worker_reports_it(vertex: Vertex, running: str) -> None:
     changing = update(vertex, running, "display_name,log_ttl", display_name="after", log_ttl="60s")
     assert not changing.done()

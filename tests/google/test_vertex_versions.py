@@ -139,6 +139,7 @@ def test_operations_of_v1beta1_have_its_types_wherever_they_are_polled(
     )
 
 
+@pytest.mark.slow
 def test_googles_beta_clients_bring_a_job_through_its_life(server: Server, project: str) -> None:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import aiplatform_v1beta1 as beta

@@ -119,6 +119,7 @@ def test_every_field_of_every_request_is_understood() -> None:
     assert {name: fields for name, fields in left.items() if fields} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", VERTEX_JOBS)
 @settings(
     suppress_health_check=[HealthCheck.too_slow],

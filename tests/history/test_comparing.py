@@ -263,6 +263,7 @@ def test_why_explains_the_chain_in_sentences(ledger: Ledger) -> None:
     assert "It was deleted on" in why(ledger.reader, NAME, ledger.moment()).conclusion
 
 
+@pytest.mark.slow
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -324,6 +325,7 @@ def test_diff_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     assert "It has been SUCCEEDED since" in cli("why", "x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

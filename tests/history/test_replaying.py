@@ -98,6 +98,7 @@ def test_the_order_is_that_of_the_clock(cli: Cli, ledger: Ledger) -> None:
     assert known == ["QUEUED", "SUCCEEDED", "SUCCEEDED", "QUEUED"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -94,6 +94,7 @@ def test_a_path_with_a_nul_is_not_found(server: Server, project: str) -> None:
         refusal(client.get(f"/ledger/v1/projects/{project}/jobs/x"), 400, "INVALID_ARGUMENT")
 
 
+@pytest.mark.slow
 def test_its_openapi_document_is_valid_and_all_of_it_can_be_tested(server: Server) -> None:
     schema = openapi.from_dict(document(server))
     schema.validate()

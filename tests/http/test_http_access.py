@@ -179,6 +179,7 @@ def test_with_a_token_the_server_may_be_reached_from_elsewhere_until_it_is_revok
         refusal(client.get("/ledger/v1/jobs"), 401, "UNAUTHENTICATED")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_every_route_needs_its_role(clients: dict[Role | None, httpx.Client], route: Route) -> None:
     nobody = route.ask(clients[None], "p")
@@ -197,6 +198,7 @@ def test_every_route_needs_its_role(clients: dict[Role | None, httpx.Client], ro
             assert b"UNKNOWN_METHOD" not in (b"" if route.path == STREAM else answer.content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{}" in route.path], ids=named)
 def test_a_token_of_a_project_may_do_nothing_in_another(
     limited: httpx.Client, route: Route
@@ -347,6 +349,7 @@ def reported(guarded: Guarded) -> Guarded:
     return guarded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", REPORTS)
 @pytest.mark.parametrize("role", Role)
 def test_a_report_takes_the_same_role_alone_and_in_a_batch_and_only_in_its_project(
@@ -396,6 +399,7 @@ PAGES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_need_a_reader_and_show_the_tokens_project_only(
     reported: Guarded, limited: httpx.Client, clients: dict[Role | None, httpx.Client], path: str

@@ -53,6 +53,7 @@ def held(server: Server, sent: bytes, count: int) -> Iterator[list[socket.socket
         yield opened
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HALVES)
 def test_incomplete_requests_do_not_delay_others(few_files: tuple[Server, str], what: str) -> None:
     server, secret = few_files
@@ -142,6 +143,7 @@ def waiting(server: Server) -> int:
     return int(found[0])
 
 
+@pytest.mark.slow
 def test_the_read_of_a_disconnected_caller_is_cancelled(dsn: str) -> None:
     with new_server(dsn) as server, locked(server):
         with socket.create_connection(("127.0.0.1", server.port), 10) as one:
@@ -150,6 +152,7 @@ def test_the_read_of_a_disconnected_caller_is_cancelled(dsn: str) -> None:
         eventually(lambda: waiting(server) == 0)
 
 
+@pytest.mark.slow
 def test_one_caller_cannot_use_all_places(dsn: str) -> None:
     with new_server(dsn, "--max-waiting", "8", "--deadline", "3") as server:
         tokens = Tokens(server.ledger.pool)

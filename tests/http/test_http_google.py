@@ -210,6 +210,7 @@ def test_a_deletion_may_be_sent_as_a_post(http: httpx.Client, project: str) -> N
 # Many at once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", ["ml", "pipelines", "labeling"])
 def test_one_of_many_concurrent_creations_succeeds(
     http: httpx.Client, server: Server, project: str, api: str

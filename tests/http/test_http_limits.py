@@ -72,6 +72,7 @@ def too_large(answer: httpx.Response) -> None:
     assert error["message"] == f"body: is larger than {MAX_BODY} bytes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CREATES)
 def test_a_body_over_the_limit_is_refused_however_it_is_sent(
     tight: Server, project: str, path: str
@@ -105,6 +106,7 @@ def test_a_wrong_content_length_is_refused(tight: Server, project: str) -> None:
     too_large(sender.answer())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CREATES)
 @pytest.mark.parametrize("how", ["content-length: 50", "transfer-encoding: chunked"])
 def test_a_body_that_does_not_arrive_times_out(

@@ -59,6 +59,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [None, "gzip"])
 def test_its_client_records_a_run(
     server: Server, secrets: dict[Role, str], compression: str | None
@@ -244,6 +245,7 @@ def test_facts_of_datasets_are_kept_once_and_found(
     assert not any("Orders" in job.name for job in server.ledger.list())
 
 
+@pytest.mark.slow
 def test_accepted_events_are_sent_on_unchanged(
     dsn: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +267,7 @@ def test_accepted_events_are_sent_on_unchanged(
         assert "the-other-key" not in json.dumps(server.logs)
 
 
+@pytest.mark.slow
 def test_forwarded_failed_and_waiting_events_are_counted(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def opened(dsn: str) -> Iterator[Server]:
         yield started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", CHANGING, ids=named)
 def test_requests_from_pages_of_other_sites_change_nothing(opened: Server, route: Route) -> None:
     size, path = opened.ledger.size(), route.path.format("p")
@@ -64,6 +65,7 @@ def test_other_sites_cannot_sign_in_or_out(opened: Server, path: str) -> None:
         assert client.post(path, headers={"sec-fetch-site": "same-origin"}).status_code == 303
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_a_server_without_tokens_answers_only_to_its_own_names(
     opened: Server, route: Route
@@ -75,6 +77,7 @@ def test_a_server_without_tokens_answers_only_to_its_own_names(
             refusal(answer, 403, "PERMISSION_DENIED", "FOREIGN_REQUEST")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", OWN_HOSTS)
 def test_allowed_hosts_are_loopback_and_the_configured_ones(opened: Server, host: str) -> None:
     with opened.client(headers={"host": host.format(opened.port)}) as client:
@@ -82,6 +85,7 @@ def test_allowed_hosts_are_loopback_and_the_configured_ones(opened: Server, host
             assert client.get(path).status_code == 200
 
 
+@pytest.mark.slow
 def test_with_tokens_a_server_answers_to_any_name_and_still_to_no_other_site(dsn: str) -> None:
     with new_server(dsn) as server:
         secret = Tokens(server.ledger.pool).create("ci", Role.OPERATOR)
@@ -169,6 +173,7 @@ def check_guarded(answer: httpx.Response) -> None:
             assert source in {"'none'", "'self'"} or source.startswith("'sha256-")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_every_answer_can_be_neither_run_nor_framed(opened: Server, route: Route) -> None:
     with opened.client() as client:
@@ -177,6 +182,7 @@ def test_every_answer_can_be_neither_run_nor_framed(opened: Server, route: Route
         check_guarded(client.get("/ledger/v1/jobs", headers={"host": "evil.example"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [*OPEN, *PAGES, "/nowhere", "/assets/x/page.css", "/assets/x/none", "/label/form.js",

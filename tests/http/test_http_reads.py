@@ -164,6 +164,7 @@ def test_all_events_can_be_read_page_by_page_from_any_position(fleet: Fleet) -> 
     assert len(fleet.get("events", after=first - 1, pageSize=10**9)["events"]) == len(everything)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["", "create_time", "name desc", "labels.team, createTime desc"])
 @pytest.mark.parametrize("size", [1, 2])
 def test_pages_show_one_moment_in_one_order_whatever_happens_meanwhile(
@@ -259,6 +260,7 @@ def test_before_the_first_event_there_were_no_jobs(fleet: Fleet) -> None:
         assert fleet.get("jobs", asOf="0001-01-01T00:00:00Z", clock=clock)["jobs"] == []
 
 
+@pytest.mark.slow
 def test_a_filter_as_long_as_a_url_may_be_is_read_or_refused(fleet: Fleet) -> None:
     long = " AND ".join(["version>0"] * 3_000)
     for connective in (" AND ", " OR ", " "):

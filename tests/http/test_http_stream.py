@@ -167,6 +167,7 @@ def test_streams_end_when_the_server_is_stopped(server: Server, dsn: str, projec
         assert [list(events) for events in streams] == [[]] * 5
 
 
+@pytest.mark.slow
 def test_one_stream_too_many_is_refused_until_another_ends(server: Server) -> None:
     most = Limits().max_streams
     with ExitStack() as stack:
@@ -238,6 +239,7 @@ def test_a_token_of_a_project_sees_no_other_project(guarded: Server) -> None:
         assert next(theirs).data["name"] == "projects/p/jobs/last"
 
 
+@pytest.mark.slow
 def test_the_stream_of_a_token_that_was_revoked_ends(guarded: Server) -> None:
     ledger, began = guarded.ledger, guarded.ledger.size()
     with (

@@ -101,6 +101,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "CLOSE_TIMEOUT_SECONDS", 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_too_many_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(recording, "MAX_WAITING", 2)
@@ -111,6 +112,7 @@ def test_too_many_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch, tmp_p
     recorder.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_events_outlive_a_process_while_the_ledger_is_away(
     dsn: str, ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture

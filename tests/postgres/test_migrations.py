@@ -46,6 +46,7 @@ def test_eight_at_once_make_one_ledger(dsn: str, fresh: str) -> None:
     assert make(dsn, fresh) is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [

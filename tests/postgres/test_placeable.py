@@ -155,6 +155,7 @@ def unchecked_heads(text: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_no_statement_names_another_schema(statements: list[Statement], ledger: Ledger) -> None:
     own = schema_of(ledger.name)
     found = {each.place: other_schemas(each.text, own) for each in statements}

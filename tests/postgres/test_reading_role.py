@@ -37,6 +37,7 @@ def reader(dsn: str, ledger: Ledger, cli: Cli) -> Iterator[Connection]:
         owner.execute(f"DROP ROLE {role}".encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "view", ["jobs", "job_events", "job_intervals", "google_ml_jobs", "jobs_as_of(now())"]
 )

@@ -151,6 +151,7 @@ def test_a_granted_role_encrypts_and_decrypts(
     assert b"Alice" not in stored(ledger)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [
@@ -300,6 +301,7 @@ def test_old_data_that_resembles_a_personal_value_is_shown_unchanged(ledger: Led
     assert ledger.decrypted(ledger.get(JOB)).spec == {"@personal": [1]}
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_values(cli: Cli) -> None:
     part = json.dumps({"who": of("Alice")})
     cli("record", "a", "Created", "--data", json.dumps({"spec": {"who": of("Alice")}}))

@@ -86,6 +86,7 @@ def test_a_run_without_heartbeats_is_lost_once(ledger: Ledger) -> None:
     assert expire_lost(ledger, "scheduler") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["succeeded", "failed", "cancelled", "partially_succeeded"])
 @pytest.mark.both_forms
 def test_a_late_end_replaces_the_loss(ledger: Ledger, end: str) -> None:

@@ -72,6 +72,7 @@ async def use(client: httpx.AsyncClient) -> None:
     assert len((await client.get("/jobs")).json()) == 20
 
 
+@pytest.mark.slow
 async def test_an_application_in_this_loop(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:

@@ -42,6 +42,7 @@ def examples() -> Iterator[tuple[str, doctest.DocTest]]:
                 yield from ((name, test) for test in finder.find(value, name) if test.examples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "test"), [pytest.param(*each, id=each[0]) for each in examples()])
 def test_an_example_runs(
     dsn: str, ledger_name: str, ledger: Ledger, tmp_path: Path, name: str, test: doctest.DocTest

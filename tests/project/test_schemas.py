@@ -63,6 +63,7 @@ def fill(dsn: str, name: str, home: Path) -> None:
         ledger.seal()
 
 
+@pytest.mark.slow
 def test_an_emptied_ledger_is_as_a_new_one_with_another_log(
     dsn: str, schemas: Schemas, tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ def test_an_emptied_ledger_is_as_a_new_one_with_another_log(
             drop_ledger(dsn, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -109,6 +111,7 @@ def test_a_schema_that_was_changed_is_not_used_again(
         assert other != name
 
 
+@pytest.mark.slow
 def test_a_schema_whose_tables_got_new_files_is_used_again(dsn: str, schemas: Schemas) -> None:
     """Because one was analyzed, or because many rows were deleted, also of those that a new ledger has."""
     with schemas.taken() as name, psycopg.connect(dsn, autocommit=True) as connection:

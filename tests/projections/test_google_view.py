@@ -112,6 +112,7 @@ def as_api(row: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_view_shows_what_the_api_answers(ledger: Ledger, seed: int) -> None:
     generate(ledger, Random(seed))

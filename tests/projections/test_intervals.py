@@ -77,6 +77,7 @@ def events_of_one_job(contradicted: bool, count: int) -> Iterator[Event]:
         yield Event(name, version, data, at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contradicted", [True, False])
 def test_a_job_with_many_reports_is_folded_with_each_batch_once(
     dsn: str, ledger_name: str, contradicted: bool
@@ -154,6 +155,7 @@ def test_a_count_is_of_the_moment_it_names_though_more_is_followed_meanwhile(
         assert counted.counts == {"QUEUED": ledger.size() // 2}
 
 
+@pytest.mark.slow
 def test_counts_while_others_write_are_those_of_their_moments(ledger: Ledger) -> None:
     ledger.append_many([Event("projects/p/jobs/in_no_state", 1, LabelsChanged(), AT)])
     with ThreadPoolExecutor(6) as pool:
@@ -183,6 +185,7 @@ def test_rebuilt_intervals_equal_the_old_ones(ledger: Ledger) -> None:
     assert ledger.count().counts == {"RUNNING": 19, "SUCCEEDED": 1}
 
 
+@pytest.mark.slow
 def test_succeeded_late_counts_once(ledger: Ledger) -> None:
     """Many late jobs in one fold: their counts are taken back and made anew."""
     names = [f"projects/p/jobs/l{n}" for n in range(300)]

@@ -162,6 +162,7 @@ def busy(ledger: Ledger) -> None:
     ledger.delete("projects/p/jobs/gone", occurred_time=BEGIN + timedelta(hours=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("followed", [False, True])
 def test_jobs_as_of_are_those_that_the_ledger_lists_as_of_then(
     ledger: Ledger, sql: Sql, followed: bool
@@ -215,6 +216,7 @@ def test_job_events_are_all_events_of_jobs(ledger: Ledger, sql: Sql) -> None:
     assert rows == [(e.position, e.name, e.type, e.json) for e in ledger.events(follow=False)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda p: p.name)
 def test_a_rebuild_leaves_the_views_and_who_may_read_them(
     dsn: str, ledger: Ledger, projection: Any

@@ -159,6 +159,7 @@ PLACES = [1, 2, 255, 256, 257, 300, 512, 513, -2, -1]
 """Where it is done: around the edges of tiles; from the end if negative."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -196,6 +197,7 @@ def test_several_changes_are_found_one_by_one(victim: Victim) -> None:
     assert victim.found() == [("changed", place) for place in places]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("one", "other"), [(1, 2), (10, 11), (256, 257), (5, 600), (100, 103), (-1, 0), (-3, 0), (1, 0)]
 )
@@ -205,6 +207,7 @@ def test_two_events_that_were_swapped_are_found(victim: Victim, one: int, other:
     assert victim.found() == [("reordered", place) for place in sorted(places)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", [1, 2, 300])
 def test_a_truncated_log_is_found(victim: Victim, gone: int) -> None:
     victim.attack(f"DELETE FROM events WHERE position > {victim.size - gone}")
@@ -223,6 +226,7 @@ def test_a_missing_last_event_is_found_before_it_is_signed(victim: Victim) -> No
     assert victim.found()[0][0] in {"rolled back", "inserted"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES[:-1])
 def test_an_event_that_was_taken_out_is_found(victim: Victim, place: int) -> None:
     position = place % (victim.size + 1)
@@ -230,6 +234,7 @@ def test_an_event_that_was_taken_out_is_found(victim: Victim, place: int) -> Non
     assert victim.found() == [("missing", position)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES[:-1])
 @pytest.mark.parametrize("gone", [1, 3])
 def test_a_removed_event_is_found_after_renumbering_positions(
@@ -268,6 +273,7 @@ INSERT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [1, 2, 256, 257, 300, -1])
 def test_an_event_that_was_put_in_is_found(victim: Victim, place: int) -> None:
     position = place % (victim.size + 1)
@@ -308,6 +314,7 @@ def test_a_kept_checkpoint_exposes_a_history_rewritten_with_a_stolen_key(
     assert victim.found(early, late) == [("forked", 1)]
 
 
+@pytest.mark.slow
 def test_the_start_of_a_rewritten_part_is_located(victim: Victim) -> None:
     early = victim.hand_out()
     with victim.ledger.connection() as connection:
@@ -369,6 +376,7 @@ def go_on(victim: Victim, dsn: str, jobs: int) -> None:
             ledger.create(f"projects/p/jobs/later-{next(numbers)}-{number}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 200])
 def test_a_restored_backup_is_found_and_nothing_more_is_signed(
     signing_in_background: None, victim: Victim, dsn: str, jobs: int
@@ -411,6 +419,7 @@ def test_a_process_that_saw_more_forgets_it_after_a_restored_backup(
         assert tree.root(connection, size) == Tree().root(connection, size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -429,6 +438,7 @@ def test_a_changed_projection_is_reported_as_different(victim: Victim, change: s
     assert {kind for kind, _ in victim.found()} == {"projection out of step"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "position"),
     [

@@ -33,6 +33,7 @@ REPORTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", REPORTS, ids=" ".join)
 def test_a_certified_report_is_computed_again_whatever_was_written_since(
     desk: Desk, asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]
@@ -61,6 +62,7 @@ def test_a_certified_report_equals_the_plain_one(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "body"),
     [
@@ -94,6 +96,7 @@ def test_a_changed_report_is_refused(
     assert body in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_report_on_events_changed_since_is_refused(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,6 +67,7 @@ def verified(ledger: Ledger) -> Verdict:
         return verify_log(connection)
 
 
+@pytest.mark.slow
 def test_a_change_in_the_tile_of_any_process_is_found(
     signed: Ledger, started: list[HashProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ def test_few_events_or_one_core_start_no_process(
     assert started == []
 
 
+@pytest.mark.slow
 def test_a_process_answers_with_the_root_of_events_of_any_size(
     signed: Ledger, started: list[HashProcess]
 ) -> None:

@@ -111,6 +111,7 @@ WRONG: dict[str, Callable[[str], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", WRONG)
 def test_a_damaged_receipt_is_refused_in_one_sentence(
     handed: Handed, how: str, capsys: pytest.CaptureFixture[str]
@@ -129,6 +130,7 @@ def test_a_receipt_of_another_job_is_refused(
     refused(handed.verify("--job", str(other)), capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("was", "now"),
     [
@@ -159,6 +161,7 @@ KEYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", KEYS)
 def test_a_wrong_key_refuses_the_receipt(
     handed: Handed, which: str, capsys: pytest.CaptureFixture[str]
@@ -197,6 +200,7 @@ def test_so_many_witnesses_must_have_cosigned(
     refused(handed.verify("--witnesses", "2"), capsys)
 
 
+@pytest.mark.slow
 def test_a_key_file_that_others_can_read_is_refused(
     handed: Handed, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -208,6 +212,7 @@ def test_a_key_file_that_others_can_read_is_refused(
     assert handed.desk.run("log", "show") == 0
 
 
+@pytest.mark.slow
 def test_receipts_verify_with_either_key_during_a_rotation(handed: Handed) -> None:
     desk, old = handed.desk, handed.key.read_text()
     assert desk.run("log", "rotate-key") == 0
@@ -254,6 +259,7 @@ CHANGED: dict[str, Any] = {
 """Another value of each field of an event, and a field that there is not."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", CHANGED)
 def test_every_field_of_the_event_in_the_file_is_compared(
     handed: Handed, field: str, capsys: pytest.CaptureFixture[str]
@@ -287,6 +293,7 @@ def test_it_says_which_versions_it_covers(
     assert shown["stateCovered"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [

@@ -90,6 +90,7 @@ def _last_signed(ledger: Ledger) -> Path:
     return last_signed_file(Settings(), row[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("later", [0, 1, 9], ids=["at once", "after one event", "after many"])
 def test_a_resumed_log_is_signed_and_verification_names_the_loss(loss: Loss, later: int) -> None:
     with loss.again() as ledger:
@@ -111,6 +112,7 @@ def test_a_resumed_log_is_signed_and_verification_names_the_loss(loss: Loss, lat
     assert record.data["lost"] == {"first": KEPT + 1, "last": LOST}
 
 
+@pytest.mark.slow
 def test_the_statement_is_signed_by_old_and_new_key(loss: Loss) -> None:
     old = find_keys(Settings(), _origin(loss))
     with loss.again() as ledger:
@@ -123,6 +125,7 @@ def test_the_statement_is_signed_by_old_and_new_key(loss: Loss) -> None:
     assert loss.found(loss.checkpoint) == []
 
 
+@pytest.mark.slow
 def test_a_post_quantum_key_signs_it_too(loss: Loss) -> None:
     from jobledger.infra.proof.signing.algorithms import ALGORITHMS
 
@@ -145,6 +148,7 @@ def forged(statement: str) -> str:
     return str(Note(note.text, tuple(signatures)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -174,6 +178,7 @@ def test_a_statement_that_no_key_signed_excuses_nothing(
     assert "forked" in kinds
 
 
+@pytest.mark.slow
 def test_a_loss_after_the_statement_is_not_excused(loss: Loss, tmp_path: Path) -> None:
     """A second history after the epoch began: the statement is of what was signed before it."""
     with loss.again() as ledger:
@@ -198,6 +203,7 @@ def test_a_log_without_loss_cannot_be_resumed(desk: Desk) -> None:
     assert len(find_keys(Settings(), row[0])) == 1
 
 
+@pytest.mark.slow
 def test_a_log_can_lose_events_again(loss: Loss) -> None:
     with loss.again() as ledger:
         ledger.resume_log()
@@ -211,6 +217,7 @@ def test_a_log_can_lose_events_again(loss: Loss) -> None:
     assert [record.kind for record in loss.audit().records] == ["resumed"] * 2
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_lost_and_goes_on(
     loss: Loss, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +240,7 @@ def test_the_command_says_what_is_lost_and_goes_on(
     assert "not signed" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_receipts_of_lost_events_are_told_apart(
     loss: Loss, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

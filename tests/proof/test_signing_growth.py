@@ -35,6 +35,7 @@ from tests.signing import (
 pytestmark = pytest.mark.usefixtures("home")
 
 
+@pytest.mark.slow
 def test_events_are_signed_within_a_second(ledger: Ledger) -> None:
     key = new_key(ledger)
     ledger.create(NAME)
@@ -56,6 +57,7 @@ def test_remaining_events_are_signed_when_the_ledger_is_closed(dsn: str, ledger_
         assert_signed(ledger, key.verifier)
 
 
+@pytest.mark.slow
 def test_closing_waits_for_the_growth_of_the_tree(
     dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +141,7 @@ def test_a_process_without_a_key_lets_the_tree_grow_and_signs_nothing(
         assert list(home.rglob("*.checkpoint")) == []
 
 
+@pytest.mark.slow
 def test_signing_can_be_switched_off(
     dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,7 @@ def test_both_keys_sign_during_a_rotation(quiet: Ledger) -> None:
     assert_signed(quiet, second.verifier)
 
 
+@pytest.mark.slow
 def test_a_signing_role_can_sign_and_nothing_else(dsn: str, ledger: Ledger) -> None:
     key = new_key(ledger)
     with application_of(dsn, ledger, right=Right.SIGN) as application:

@@ -34,6 +34,7 @@ from tests.signing import (
 pytestmark = pytest.mark.usefixtures("home")
 
 
+@pytest.mark.slow
 def test_concurrent_signers_keep_one_history(quiet: Ledger) -> None:
     key = new_key(quiet)
     sealers = [Checkpointer(quiet.conninfo, Settings()) for _ in range(4)]

@@ -231,6 +231,7 @@ def test_the_example_of_the_specification() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 200, 256, 300])
 def test_the_tiles_are_those_of_the_checkpoint_though_the_log_went_on(
     quiet: Ledger, folder: Path, size: int

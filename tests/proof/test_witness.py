@@ -154,6 +154,7 @@ def check_cosigned(witness: Running, answer: httpx.Response, note: Note) -> None
     assert abs(signature.time - time.time()) < 60
 
 
+@pytest.mark.slow
 def test_a_log_that_grows_is_cosigned_from_the_first_checkpoint_on(
     witness: Running, log: Log
 ) -> None:

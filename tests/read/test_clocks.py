@@ -326,6 +326,7 @@ def test_the_same_request_is_answered_again_though_it_came_late(ledger: Ledger) 
     assert ledger.size() == 3
 
 
+@pytest.mark.slow
 def test_late_reports_come_with_an_exported_history(
     dsn: str, ledger: Ledger, tmp_path: Path
 ) -> None:

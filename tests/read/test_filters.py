@@ -13,6 +13,7 @@ from jobledger.infra import Ledger
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filter_", "ids"),
     [

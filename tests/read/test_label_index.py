@@ -51,6 +51,7 @@ def fill(ledger: Ledger) -> None:
         connection.execute("ANALYZE jobs")
 
 
+@pytest.mark.slow
 @pytest.mark.unused_schema
 def test_a_rare_value_is_looked_up_and_a_frequent_one_met_in_order(ledger: Ledger) -> None:
     fill(ledger)
@@ -66,6 +67,7 @@ def test_a_rare_value_is_looked_up_and_a_frequent_one_met_in_order(ledger: Ledge
     assert all("jobs_created" in plan and "jobs_labels" not in plan for plan in found), found
 
 
+@pytest.mark.slow
 @pytest.mark.unused_schema
 def test_a_rebuilt_projection_has_the_index(ledger: Ledger) -> None:
     from jobledger.infra.upkeep.rebuild import rebuild
@@ -79,6 +81,7 @@ def test_a_rebuilt_projection_has_the_index(ledger: Ledger) -> None:
     assert all("jobs_labels" in plan for plan in found), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [10_000, -1], ids=["recent", "long ago"])
 def test_both_statements_give_the_same_answers_at_each_position(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, limit: int

@@ -51,6 +51,7 @@ def test_a_report_moves_a_job_to_its_new_parent(moved: Ledger) -> None:
     assert "parents" not in job_json(moved.get(MONDAY))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "now", "then"),
     [

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.both_forms
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order_by", ["", "create_time desc", "state, name desc", "labels.n"])
 def test_pages_show_the_moment_of_the_first_whatever_happens_meanwhile(
     ledger: Ledger, order_by: str
@@ -49,6 +50,7 @@ def test_a_page_of_the_past_holds_what_was_then(ledger: Ledger) -> None:
         ledger.page(order_by="colour")
 
 
+@pytest.mark.slow
 def test_a_page_token_of_another_query_is_refused(
     dsn: str, ledger: Ledger, ledger_name: str, open_ledger: Opener
 ) -> None:

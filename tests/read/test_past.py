@@ -277,6 +277,7 @@ def test_the_trace_at_a_thousand_moments_equals_a_fold_of_its_events(trace: Ledg
         assert trace.count(as_of=instant).counts == expected
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_the_moment_of_an_answer(ledger: Ledger, cli: Cli) -> None:
     for n in range(3):
         ledger.create(f"projects/p/jobs/c{n}", occurred_time=AT + timedelta(hours=n))

@@ -18,6 +18,7 @@ from tests.forms import Opener
 NAME = "projects/p/jobs/x"
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 @pytest.mark.parametrize("read", [lambda found: found.get(NAME), lambda found: found.page()])
 def test_a_query_over_the_time_limit_is_ended_with_an_error(

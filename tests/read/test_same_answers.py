@@ -87,6 +87,7 @@ def both(busy: Ledger, dsn: str) -> Iterator[tuple[Ledger, Ledger]]:
         yield busy, driven
 
 
+@pytest.mark.slow
 def test_both_forms_answer_alike(both: tuple[Ledger, Ledger]) -> None:
     threads, tasks = both
     refused = set()
@@ -98,6 +99,7 @@ def test_both_forms_answer_alike(both: tuple[Ledger, Ledger]) -> None:
     assert refused == REFUSED
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_a_subject_is_erased(ledger: Ledger, open_ledger: Opener, dsn: str) -> None:
     ledger.create(JOB, spec={"who": of("Alice")})
@@ -110,6 +112,7 @@ def test_a_subject_is_erased(ledger: Ledger, open_ledger: Opener, dsn: str) -> N
     assert again.spec["who"]["@personal"]["key"] != key
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_jobs_that_are_over_are_pruned(busy: Ledger, tmp_path: Path) -> None:
     size = busy.size()

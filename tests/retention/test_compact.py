@@ -38,6 +38,7 @@ def fill(ledger: Ledger, jobs: int) -> None:
     ledger.create("projects/p/jobs/live")
 
 
+@pytest.mark.slow
 def test_the_disk_space_of_pruned_events_is_returned(
     ledger: Ledger, ledger_name: str, dsn: str, tmp_path: Path
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_table_that_is_read_all_the_time_is_left_and_its_reader_named(
         assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
 
 
+@pytest.mark.slow
 def test_a_session_that_still_sees_pruned_events_is_named(ledger: Ledger, tmp_path: Path) -> None:
     fill(ledger, 900)
     with psycopg.connect(ledger.conninfo) as reader, ledger.connection() as connection:

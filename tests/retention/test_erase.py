@@ -90,6 +90,7 @@ def test_a_subject_that_comes_again_has_a_new_key(ledger: Ledger) -> None:
         assert verify(connection).ok
 
 
+@pytest.mark.slow
 def test_a_cached_key_is_not_used_after_an_erasure(ledger: Ledger, dsn: str) -> None:
     ledger.create(JOB, spec={"who": of("Alice")})
     assert ledger.reveal(ledger.get(JOB).spec) == {"who": "Alice"}
@@ -154,6 +155,7 @@ def test_a_role_without_the_right_is_refused_with_the_reason(ledger: Ledger, dsn
     assert shown(ledger, ledger.get(JOB).spec) == {"who": "Alice"}
 
 
+@pytest.mark.slow
 def test_a_key_deleted_without_an_event_is_reported(ledger: Ledger, dsn: str) -> None:
     ledger.create(JOB, spec={"who": of("Alice"), "text": '"@personal":{"key":"x","sealed"'})
     ledger.change_config(JOB, {"who": of("Alice"), "n": 2})

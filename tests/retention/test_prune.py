@@ -77,6 +77,7 @@ def holes(ledger: Ledger) -> set[int]:
         return {n for first, last in pruned_ranges(connection) for n in range(first, last + 1)}
 
 
+@pytest.mark.slow
 def test_ended_jobs_are_pruned_and_the_others_unchanged(busy: Ledger, tmp_path: Path) -> None:
     over, live = gone_of(busy)
     assert over
@@ -291,6 +292,7 @@ def test_only_jobs_that_the_export_holds_whole_are_pruned(
     check_all_holds(ledger)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -390,6 +392,7 @@ def test_the_command_line_prunes(cli: Cli, tmp_path: Path) -> None:
         assert refused.stderr.startswith("jobledger: ")
 
 
+@pytest.mark.slow
 def test_an_answer_about_a_pruned_past_says_so(
     busy: Ledger, dsn: str, cli: Cli, tmp_path: Path
 ) -> None:

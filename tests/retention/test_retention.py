@@ -69,6 +69,7 @@ def selects(rule: RetentionRule, row: tuple[str, str, str, str, datetime, dateti
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_rules_prune_what_they_select_and_is_not_held(
     ledger: Ledger, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
@@ -203,6 +204,7 @@ BAD_RULES: list[dict[str, object]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", BAD_RULES)
 def test_a_bad_rule_stops_no_other_rule_and_not_the_scheduler(
     ledger: Ledger, ledger_name: str, dsn: str, tmp_path: Path, body: dict[str, object]
@@ -251,6 +253,7 @@ def test_a_rule_that_cannot_be_applied_is_refused(
     assert ledger.size() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_rules_and_holds_in_both_forms(
     dsn: str, ledger_name: str, form: str, tmp_path: Path
@@ -315,6 +318,7 @@ def test_only_the_owner_changes_rules_and_holds(ledger: Ledger, dsn: str, tmp_pa
         assert application.holds() == []
 
 
+@pytest.mark.slow
 def test_the_scheduler_applies_the_rules(
     ledger: Ledger, ledger_name: str, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def test_events_come_unchanged_and_in_order(receiver: Receiver) -> None:
     forwarder.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [[503, 429, 500, 408], [302, 302]])
 def test_temporary_failures_are_retried(receiver: Receiver, answers: list[int]) -> None:
     receiver.answers = list(answers)

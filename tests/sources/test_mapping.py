@@ -274,6 +274,7 @@ def test_every_mapping_has_an_example() -> None:
     assert sorted(EXAMPLES) == shipped()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_record_of_a_published_format_is_read(
     ledger: Ledger, tmp_path: Path, name: str

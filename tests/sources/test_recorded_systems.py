@@ -16,6 +16,7 @@ from scripts.attach_systems.truth import EVENTS, compare
 from tests.sources.recorded import RecordedSlot, read_recording
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", EVENTS)
 def test_no_transition_is_missing_or_doubled(ledger: Ledger, system: str) -> None:
     recorded = read_recording(system)

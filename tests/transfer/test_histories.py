@@ -111,6 +111,7 @@ def test_a_truncated_file_is_refused(past: Ledger, tmp_path: Path) -> None:
         assert caught.value.line in (whole[:length].count(b"\n"), whole[:length].count(b"\n") + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "old", "new", "why"),
     [

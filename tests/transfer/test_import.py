@@ -126,6 +126,7 @@ def test_impossible_reports_are_kept_whole(ledger: Ledger, tmp_path: Path) -> No
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", range(9))
 def test_a_job_may_begin_in_the_middle(ledger: Ledger, tmp_path: Path, type_: int) -> None:
     summary = load(ledger, write(tmp_path / "a.gz", row(5, 7, type_)))

@@ -37,6 +37,7 @@ def content(events: list[RecordedEvent]) -> list[tuple[object, ...]]:
     return [event._replace(position=0, recorded_time=event.occurred_time) for event in events]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", IMPORTED)
 def test_an_export_is_imported_as_it_is(
     past: Ledger, dsn: str, tmp_path: Path, format_: Format
@@ -136,6 +137,7 @@ def test_its_own_export_restores_a_ledger_and_notes_nothing(past: Ledger, tmp_pa
     assert past.origins(A) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
@@ -172,6 +174,7 @@ def test_only_the_owner_imports(past: Ledger, dsn: str, tmp_path: Path) -> None:
         application.import_history(file)
 
 
+@pytest.mark.slow
 def test_the_commands(past: Ledger, dsn: str, cli: Cli, tmp_path: Path) -> None:
     file = write_export(past, tmp_path, Format.JSONL)
     size = past.size()

@@ -135,6 +135,7 @@ def test_the_manifest_lists_each_file_and_is_a_checkpoint_of_no_log(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", TIMES, ids=str)
 def test_duckdb_answers_as_the_ledger_does(
     busy_past: Ledger, tmp_path: Path, time: datetime
@@ -172,6 +173,7 @@ def test_spark_with_two_workers_answers_as_the_ledger_does(
     assert_same(found, of_ledger(busy_past, time))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("partition_by", Partition)
 def test_it_is_imported_back(
     busy_past: Ledger, dsn: str, tmp_path: Path, partition_by: Partition
@@ -291,6 +293,7 @@ def change(folder: Path, how: str) -> str:
             raise AssertionError(how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     ["changed", "cut off", "missing", "added", "another manifest", "no note", "no manifest", "a path outside"],

@@ -131,6 +131,7 @@ def test_there_is_a_fixture_of_the_first_upgrade() -> None:
     assert "0009" in {folder.name for folder in FIXTURES}
 
 
+@pytest.mark.slow
 @pytest.mark.unused_schema
 def test_an_upgraded_schema_equals_a_new_one(loaded: Loaded, ledger: Ledger) -> None:
     for of in STRUCTURE:
@@ -139,6 +140,7 @@ def test_an_upgraded_schema_equals_a_new_one(loaded: Loaded, ledger: Ledger) -> 
         assert found == structure(loaded.dsn, ledger.name, of), of
 
 
+@pytest.mark.slow
 def test_an_upgraded_ledger_verifies_and_its_projections_match(loaded: Loaded) -> None:
     assert loaded.run("verify")[0] == 0
     assert proof_verifies(loaded)

@@ -32,6 +32,7 @@ def findings(ledger: Ledger) -> list[Any]:
         return verify(connection).findings
 
 
+@pytest.mark.slow
 def test_one_of_several_rebuilds_runs_and_the_others_name_it(busy: Ledger) -> None:
     working, asked = Barrier(2), Event()
 
@@ -59,6 +60,7 @@ def test_one_of_several_rebuilds_runs_and_the_others_name_it(busy: Ledger) -> No
     assert left_over(busy) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
 def test_behind_a_long_read_writers_go_on_and_the_swap_is_tried_again(
     busy: Ledger, projection: Projection, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +95,7 @@ def test_behind_a_long_read_writers_go_on_and_the_swap_is_tried_again(
     assert left_over(busy) == 0
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_gives_up_names_the_reader_and_changes_nothing(busy: Ledger) -> None:
     with (
         psycopg.connect(busy.conninfo) as reader,
@@ -163,6 +166,7 @@ def test_the_leftovers_of_a_killed_rebuild_are_removed_by_the_next_one(busy: Led
     assert left_over(busy) == 0
 
 
+@pytest.mark.slow
 def test_many_events_are_folded_before_writers_have_to_wait(
     busy: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +187,7 @@ def test_many_events_are_folded_before_writers_have_to_wait(
     assert findings(busy) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
 def test_a_check_that_reads_one_moment_keeps_the_tables(
     busy: Ledger, projection: Projection

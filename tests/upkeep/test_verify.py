@@ -9,6 +9,7 @@ from jobledger.infra.upkeep.verify import verify
 UNLOCK = "ALTER TABLE events DISABLE TRIGGER ALL; "
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "kinds"),
     [

@@ -268,6 +268,7 @@ def test_the_same_time_on_the_other_clock(site: Server, visitor: Visitor) -> Non
     visitor.is_content()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", ["", f"at={MAY_3}", "clock=recorded", "at=@4711", "filter=state+%3D+FAILED"])  # fmt: skip
 def test_a_link_shows_the_same_bytes_later(dsn: str, message: str) -> None:
     with new_server(dsn) as server, server.client() as client:
@@ -512,6 +513,7 @@ def counts_in(counted: Series, n: int) -> dict[str, int]:
     return {state: counts[n] for state, counts in counted.counts.items() if counts[n]}
 
 
+@pytest.mark.slow
 def test_a_project_is_counted_by_its_events_alone(mixed: Ledger) -> None:
     """Late jobs and deleted ones among them, and as far as was known at earlier positions."""
     for position in (mixed.size() // 3, mixed.size() // 2, mixed.size()):
@@ -530,6 +532,7 @@ def test_a_project_is_counted_by_its_events_alone(mixed: Ledger) -> None:
         assert counts_in(counted, -1) == mixed.count("state", OF_P, as_of=recorded).counts
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_project_leave_others_out(mixed: Ledger) -> None:
     theirs = {event.position for event in mixed.events(follow=False) if "/p0/" in event.name}
     after = mixed.moment(f"@{max(theirs) + 1}")

@@ -147,6 +147,7 @@ def test_a_contradicted_report_is_visible_and_explained(site: Server, visitor: V
     expect(page.locator("#reasons")).to_contain_text("it is kept as a contradiction")
 
 
+@pytest.mark.slow
 def test_attempts_end_at_their_terminal_states(dsn: str) -> None:
     """Each attempt's times are those of the events that began, ran and ended it, whatever came later."""
     with new_server(dsn) as server, Ledger.open(dsn, server.ledger.name) as ledger:
@@ -442,6 +443,7 @@ def test_a_long_history_is_read_in_windows(site: Server, visitor: Visitor) -> No
     visitor.is_content()
 
 
+@pytest.mark.slow
 def test_a_link_shows_the_same_bytes_later(dsn: str) -> None:
     with new_server(dsn) as server, server.client() as client:
         told(server.ledger)

@@ -172,6 +172,7 @@ def test_bars_are_pictures_too(site: Server, visitor: Visitor) -> None:
     assert visitor.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_link_shows_the_same_bytes_later(dsn: str, name: str) -> None:
     with new_server(dsn) as server, server.client() as client:
@@ -213,6 +214,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         visitor.sees(why)
 
 
+@pytest.mark.slow
 def test_a_token_for_a_project_counts_its_jobs_only(dsn: str) -> None:
     with new_server(dsn) as server:
         for project, jobs in (("a", 2), ("b", 3)):
