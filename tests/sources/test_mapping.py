@@ -40,7 +40,7 @@ EXAMPLES = {
         "  1   0   5 100  4 -1 -1  4 200 -1 1 3 1 -1 1 -1 -1 -1\n"
         "  2  10   0  50  1 -1 -1  1  60 -1 0 4 1 -1 2 -1 -1 -1\n"
         "  3  20  -1  -1 -1 -1 -1  1  60 -1 5 4 1 -1 2 -1 -1 -1\n",
-        {"1": (S.SUCCEEDED, 1, None), "2": (S.FAILED, 1, ""), "3": (S.QUEUED, 1, None)},
+        {"1": (S.SUCCEEDED, 1, None), "2": (S.FAILED, 1, ""), "3": (S.CANCELLED, 1, "cancelled before it ran")},
     ),
     "slurm-sacct": Example(
         "JobID|JobName|User|Account|Partition|Submit|Start|End|State|ExitCode|NodeList\n"
@@ -117,7 +117,7 @@ EXAMPLES = {
                 ]
             )
         ),
-        {"backup.service": (S.FAILED, 2, "backup.service: Failed with result 'exit-code'.")},
+        {"web-1/backup.service": (S.FAILED, 2, "backup.service: Failed with result 'exit-code'.")},
     ),
     "celery-events": Example(
         "\n".join(

@@ -27,8 +27,8 @@ def field(path: str) -> Read:
     """Returns a function that reads the value at a path such as `status.conditions`.
 
     Args:
-        path: Keys joined by dots; a key with dots is found whole, a number is an index in a list, and a
-            text that is JSON is read. Of `PATH | PATH`, the first that has a value counts.
+        path: Keys joined by dots; a last key with dots is found whole, a number is an index in a list, and
+            a text that is JSON is read. Of `PATH | PATH`, the first that has a value counts.
 
     Returns:
         A function of a record; it returns None if there is no value.
@@ -53,12 +53,14 @@ def _first_of(reads: Sequence[Read]) -> Read:
     return read
 
 
-def _at(value: Any, parts: Iterable[str]) -> Any:
-    for part in parts:
+def _at(value: Any, parts: Sequence[str]) -> Any:
+    for number, part in enumerate(parts):
         if isinstance(value, str):
             value = _read_json(value)
         if isinstance(value, Mapping):
-            value = value.get(part)
+            if part not in value:
+                return value.get(".".join(parts[number:]))
+            value = value[part]
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
         else:

@@ -1,0 +1,223 @@
+"""What systems write of the less usual lives of jobs, in the formats of the mappings that come with the program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobledger.domain.states import JobState
+from jobledger.domain.values.job_ids import job_id
+from jobledger.infra import Ledger
+from jobledger.infra.sources.mapping.model import read_mapping
+
+from tests.sources.test_mapping import Example, run
+
+S = JobState
+DONE = "7ad2d189f7e94e70a38c781354912448"
+EXITED = "98e322203f7a4ed290d09fe03c09fe15"
+FAILED = "d9b373ed55a64feb8242e02dbe79a49c"
+NOT_STARTED = "be02cf6855d2428ba40df7e9d022f03d"
+STARTED = "39f53479d3a045ac8e11786248231fbf"
+STARTING = "7d4958e842da4a758f6c1cdc7b36dcc5"
+STOPPED = "9d1aaa27d60140bd96365438aad20286"
+STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
+USED = "ae8f7b866b0347b9af31fe1c80b127c0"
+"""systemd's ids of messages (sd-messages.h)."""
+
+
+def lines(records: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def journal(*said: tuple[str, str, str], **fields: str) -> str:
+    """What systemd says of a unit: id and text of each message, and the invocation that it is of."""
+    about = {"UNIT": "backup.service", "_HOSTNAME": "db1"} | fields
+    run = "USER_INVOCATION_ID" if "USER_UNIT" in fields else "INVOCATION_ID"
+    return lines(
+        {"__REALTIME_TIMESTAMP": str(1793527200000000 + n * 1_000_000), **about,
+         "MESSAGE_ID": id_, "MESSAGE": text, run: invocation}
+        for n, (id_, text, invocation) in enumerate(said)
+    )  # fmt: skip
+
+
+def celery(*events: dict[str, Any]) -> str:
+    return lines(
+        {"uuid": "u", "hostname": "celery@n1", "timestamp": 1793527200.25 + n, **event}
+        for n, event in enumerate(events)
+    )
+
+
+def tekton(kind: str, reason: str, message: str) -> str:
+    run = {
+        "metadata": {"name": "build", "labels": {"tekton.dev/pipelineRun": "nightly"}},
+        "status": {"conditions": [{"type": "Succeeded", "status": "False", "reason": reason, "message": message}]},
+    }  # fmt: skip
+    return lines(
+        {"specversion": "1.0", "id": str(n), "source": "/ns/build", "subject": "build",
+         "type": f"dev.tekton.event.{kind.lower()}.{what}.v1", "time": f"2026-11-01T10:0{n}:00Z",
+         "data": {kind: run}}
+        for n, what in enumerate(["started", "running", "unknown", "failed"])
+    )  # fmt: skip
+
+
+def query(**fields: Any) -> dict[str, Any]:
+    times = {"creationTime": "1793527200000", "startTime": "1793527201000", "endTime": "1793527209000"}  # fmt: skip
+    return {"jobReference": {"jobId": "q"}, "statistics": times, **fields}
+
+
+def vertex(kind: str, state: str) -> str:
+    job = {
+        "name": "projects/1/locations/l/x/7", "state": state, "createTime": "2026-11-01T10:00:00Z",
+        "startTime": "2026-11-01T10:01:00Z", "endTime": "2026-11-01T10:05:00Z",
+    }  # fmt: skip
+    return json.dumps({kind: [job]})
+
+
+STOPPED_QUERY = {"reason": "stopped", "message": "Job execution was cancelled: User requested cancellation"}  # fmt: skip
+GITHUB_JOB = {"databaseId": 9, "name": "test", "conclusion": "", "completedAt": "0001-01-01T00:00:00Z", "steps": []}  # fmt: skip
+GITHUB_RUN = {
+    "id": 7, "name": "CI", "display_title": "Fix", "head_branch": "main", "head_sha": "abc", "event": "push",
+    "run_attempt": 1, "status": "completed", "conclusion": "timed_out", "created_at": "2026-11-01T10:00:00Z",
+    "run_started_at": "2026-11-01T10:00:05Z", "updated_at": "2026-11-01T16:00:00Z",
+}  # fmt: skip
+UNIT = "db1/backup.service"
+VERTEX = "projects/1/locations/l/x/7"
+
+CASES = {
+    "systemd-journal oneshot": Example(
+        journal(
+            (STARTING, "Starting backup.service - Nightly backup...", "a"),
+            (DONE, "backup.service: Deactivated successfully.", "a"),
+            (STARTED, "Finished backup.service - Nightly backup.", "a"),
+            (USED, "backup.service: Consumed 1.2s CPU time.", "a"),
+        ),
+        {UNIT: (S.SUCCEEDED, 1, None)},
+    ),
+    "systemd-journal oneshot that remains": Example(
+        journal((STARTING, "Starting x", "a"), (STARTED, "Finished x", "a")),
+        {UNIT: (S.SUCCEEDED, 1, None)},
+    ),
+    "systemd-journal failure": Example(
+        journal(
+            (STARTING, "Starting backup.service - Nightly backup...", "a"),
+            (EXITED, "backup.service: Main process exited, code=exited, status=2/INVALIDARGUMENT", "a"),
+            (FAILED, "backup.service: Failed with result 'exit-code'.", "a"),
+            (NOT_STARTED, "Failed to start backup.service - Nightly backup.", "a"),
+            (STARTING, "Starting backup.service - Nightly backup...", "b"),
+        ),
+        {UNIT: (S.RUNNING, 2, None)},
+    ),
+    "systemd-journal dependency": Example(
+        journal((NOT_STARTED, "Dependency failed for backup.service.", "")),
+        {UNIT: (S.FAILED, 1, "Dependency failed for backup.service.")},
+    ),
+    "systemd-journal daemon of a user": Example(
+        journal(
+            (STARTED, "Started sync.service.", "a"),
+            (STOPPING, "Stopping sync.service...", "a"),
+            (DONE, "sync.service: Deactivated successfully.", "a"),
+            (STOPPED, "Stopped sync.service.", "a"),
+            UNIT="", USER_UNIT="sync.service", _UID="1000",
+        ),
+        {"db1/user-1000/sync.service": (S.SUCCEEDED, 1, None)},
+    ),
+    "systemd-journal other units": Example(
+        journal((STARTED, "Started x", "a"), (DONE, "x", "a"))
+        + journal((STARTED, "Reached target multi-user.target.", "a"), UNIT="multi-user.target"),
+        {UNIT: (S.SUCCEEDED, 1, None)},
+    ),
+    "systemd-journal hosts": Example(
+        journal((STARTED, "Started x", "a"), (DONE, "x", "a"))
+        + journal((STARTED, "Started x", "b"), _HOSTNAME="db2"),
+        {UNIT: (S.SUCCEEDED, 1, None), "db2/backup.service": (S.RUNNING, 1, None)},
+    ),
+    "celery-events revoked": Example(
+        celery({"type": "task-sent", "name": "add"}, {"type": "task-revoked", "terminated": True, "expired": False, "signum": "15"}),
+        {"u": (S.CANCELLED, 1, "revoked")},
+    ),
+    "celery-events expired": Example(
+        celery({"type": "task-sent", "name": "add"}, {"type": "task-revoked", "terminated": False, "expired": True, "signum": None}),
+        {"u": (S.EXPIRED, 1, "the task expired before it ran")},
+    ),
+    "celery-events rejected": Example(
+        celery({"type": "task-received", "name": "add"}, {"type": "task-rejected", "requeue": False}),
+        {"u": (S.FAILED, 1, "the worker rejected the task")},
+    ),
+    "celery-events requeued, and an event of the program": Example(
+        celery(
+            {"type": "task-received", "name": "add"}, {"type": "task-started"},
+            {"type": "task-rejected", "requeue": True}, {"type": "task-received"}, {"type": "task-started"},
+            {"type": "task-halfway"}, {"type": "task-succeeded", "result": "3", "runtime": 0.5},
+        ),
+        {"u": (S.SUCCEEDED, 2, None)},
+    ),
+    "bigquery-jobs one, with the error in its status": Example(
+        json.dumps(query(status={"state": "DONE", "errorResult": {"reason": "invalidQuery", "message": "Syntax error"}})),
+        {"q": (S.FAILED, 1, "Syntax error")},
+    ),
+    "bigquery-jobs list without statuses": Example(
+        json.dumps({"jobs": [query(state="DONE")]}), {"q": (S.SUCCEEDED, 1, None)}
+    ),
+    "bigquery-jobs cancelled": Example(
+        json.dumps([query(status={"state": "DONE", "errorResult": STOPPED_QUERY}, errorResult=STOPPED_QUERY)]),
+        {"q": (S.CANCELLED, 1, STOPPED_QUERY["message"])},
+    ),
+    "github-actions-jobs queued": Example(
+        json.dumps({"jobs": [GITHUB_JOB | {"status": "queued", "startedAt": "2026-11-01T10:00:00Z"}]}),
+        {"job-9": (S.QUEUED, 1, None)},
+    ),
+    "github-actions-jobs running": Example(
+        json.dumps({"jobs": [GITHUB_JOB | {"status": "in_progress", "startedAt": "2026-11-01T10:00:00Z"}]}),
+        {"job-9": (S.RUNNING, 1, None)},
+    ),
+    "github-actions-runs of the API": Example(
+        json.dumps({"total_count": 1, "workflow_runs": [GITHUB_RUN]}), {"run-7": (S.EXPIRED, 1, "timed_out")}
+    ),
+    "tekton-cloudevents failed": Example(
+        tekton("taskRun", "Failed", '"step-fit" exited with code 1'),
+        {"/ns/build": (S.FAILED, 1, '"step-fit" exited with code 1')},
+    ),
+    "tekton-cloudevents cancelled": Example(
+        tekton("taskRun", "TaskRunCancelled", "cancelled by ada"), {"/ns/build": (S.CANCELLED, 1, "cancelled by ada")}
+    ),
+    "tekton-cloudevents too long": Example(
+        tekton("pipelineRun", "PipelineRunTimeout", "it took over 1h"), {"/ns/build": (S.EXPIRED, 1, "it took over 1h")}
+    ),
+    "vertex-jobs batch": Example(
+        vertex("batchPredictionJobs", "JOB_STATE_SUCCEEDED"), {VERTEX: (S.SUCCEEDED, 1, None)}
+    ),
+    "vertex-jobs pipelines": Example(
+        vertex("trainingPipelines", "PIPELINE_STATE_CANCELLED"), {VERTEX: (S.CANCELLED, 1, None)}
+    ),
+    "swf cancelled before it ran": Example(
+        "; UnixStartTime: 1300000000\n"
+        "  1  20  -1  -1 -1 -1 -1  1  60 -1 5 4 1 -1 2 -1 -1 -1\n"
+        "  2  20  90  -1 -1 -1 -1  1  60 -1 5 4 1 -1 2 -1 -1 -1\n",
+        {"1": (S.CANCELLED, 1, "cancelled before it ran"), "2": (S.CANCELLED, 1, "cancelled before it ran")},
+    ),
+}  # fmt: skip
+"""A mapping and what is unusual, and the jobs of the file: state, attempt, error."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_life_ends_as_its_system_says(ledger: Ledger, tmp_path: Path, case: str) -> None:
+    text, jobs = CASES[case]
+    file, mapping = tmp_path / "file", read_mapping(case.split(maxsplit=1)[0])
+    file.write_text(text)
+    summary = run(ledger, mapping, file)
+    assert (summary.unplaced, summary.contradicted) == ([], 0)
+    found = {job.name: (job.state, job.attempt, job.error_message) for job in ledger.list()}
+    assert found == {f"projects/p/jobs/{job_id(id_)}": job for id_, job in jobs.items()}
+    assert run(ledger, mapping, file).events == 0
+
+
+def test_what_a_task_run_is_of_is_a_label(ledger: Ledger, tmp_path: Path) -> None:
+    """Its key has a dot, within an object."""
+    file = tmp_path / "file"
+    file.write_text(tekton("taskRun", "Failed", "x"))
+    run(ledger, read_mapping("tekton-cloudevents"), file)
+    assert ledger.list()[0].labels == {"pipeline_run": "nightly"}
