@@ -186,6 +186,15 @@ CASES = {
     "tekton-cloudevents too long": Example(
         tekton("pipelineRun", "PipelineRunTimeout", "it took over 1h"), {"/ns/build": (S.EXPIRED, 1, "it took over 1h")}
     ),
+    "argo-workflows a pod that waits": Example(
+        json.dumps([{
+            "metadata": {"namespace": "ml", "name": "w", "creationTimestamp": "2026-11-01T10:00:00Z"},
+            "status": {"phase": "Running", "startedAt": "2026-11-01T10:00:00Z", "finishedAt": None, "nodes": {
+                "w-1": {"type": "Pod", "displayName": "fit", "phase": "Pending", "id": "w-1",
+                        "startedAt": "2026-11-01T10:00:01Z", "finishedAt": None}}},
+        }]),
+        {"ml/w": (S.RUNNING, 1, None), "ml/w/w-1": (S.QUEUED, 1, None)},
+    ),
     "vertex-jobs batch": Example(
         vertex("batchPredictionJobs", "JOB_STATE_SUCCEEDED"), {VERTEX: (S.SUCCEEDED, 1, None)}
     ),

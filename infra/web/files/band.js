@@ -19,7 +19,10 @@ export class Band {
       drawing.setPointerCapture(event.pointerId);
       report(event);
     });
-    drawing.addEventListener("pointermove", (event) => drawing.hasPointerCapture(event.pointerId) && report(event));
+    // A busy browser may leave out the last moves, so where the pointer is let go counts, too.
+    for (const type of ["pointermove", "pointerup"]) {
+      drawing.addEventListener(type, (event) => drawing.hasPointerCapture(event.pointerId) && report(event));
+    }
   }
 
   // Puts the cursor at an event; null is before the first one.
