@@ -210,7 +210,7 @@ ROWS: dict[str, tuple[list[str], list[str], dict[str, tuple[JobState, int]]]] = 
     "river": (
         [
             "CREATE TABLE river_job (id bigserial PRIMARY KEY, state text, attempt smallint DEFAULT 0, max_attempts smallint DEFAULT 3,"
-            " attempted_at timestamptz, created_at timestamptz DEFAULT now(), finalized_at timestamptz, kind text, queue text, args jsonb, errors jsonb[], metadata jsonb)",
+            " attempted_at timestamptz, created_at timestamptz DEFAULT now(), scheduled_at timestamptz DEFAULT now(), finalized_at timestamptz, kind text, queue text, args jsonb, errors jsonb[], metadata jsonb)",
         ],
         [
             "INSERT INTO river_job (state, kind, queue, args, metadata) VALUES ('available', 'email', 'default', '{\"to\": 1}', '{\"river:periodic_job_id\": \"digest\"}')",
@@ -319,6 +319,55 @@ def test_rows_of_other_systems(ledger: Ledger, database: str, system: str) -> No
     run(database, f"DELETE FROM {table}")
     carry_over(attached)
     assert jobs(ledger) == expected
+
+
+def test_errors_of_river_are_those_of_each_attempt(ledger: Ledger, database: str) -> None:
+    """They are an array of JSON, to which each attempt adds one."""
+    run(database, *ROWS["river"][0], ROWS["river"][1][0])
+    attached = follower(ledger, database, "river")
+    attached.begin()
+    first = """{"at": "2026-11-01T10:00:00.123456789Z", "attempt": 1, "error": "no \\"quota\\"", "trace": "a:1"}"""
+    second = (
+        """{"at": "2026-11-01T10:01:00Z", "attempt": 2, "error": "{still none}", "trace": ""}"""
+    )
+    for attempt, (state, error) in enumerate([("retryable", first), ("discarded", second)], 1):
+        run(
+            database,
+            f"UPDATE river_job SET state = 'running', attempt = {attempt}, attempted_at = '2026-11-01T10:0{attempt - 1}:00Z'",
+            f"UPDATE river_job SET state = '{state}', errors = errors || ARRAY['{error}'::jsonb],"
+            " finalized_at = '2026-11-01T10:02:00Z'",
+        )  # fmt: skip
+    carry_over(attached)
+    failed = [
+        event for event in ledger.history("projects/p/jobs/river-1") if event.type == "Failed"
+    ]
+    assert [event.json["error"]["message"] for event in failed] == ['no "quota"', "{still none}"]
+    assert failed[0].occurred_time.isoformat() == "2026-11-01T10:00:00.123456+00:00"
+    assert [event.json.get("traceback") for event in failed] == ["a:1", None]
+
+
+def test_a_job_that_river_puts_off_is_paused(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0], ROWS["river"][1][0])
+    attached = follower(ledger, database, "river")
+    attached.begin()
+    starts = "UPDATE river_job SET state = 'running', attempt = 1, attempted_at = clock_timestamp()"
+    run(
+        database,
+        starts,
+        "UPDATE river_job SET state = 'scheduled', attempt = 0, scheduled_at = '2030-01-01'",
+    )
+    carry_over(attached)
+    paused = list(ledger.history("projects/p/jobs/river-1"))[-1]
+    assert paused.state is S.PAUSED
+    assert paused.json == {"reason": "snoozed until 2030-01-01 00:00:00+00"}
+    run(
+        database,
+        starts,
+        "UPDATE river_job SET state = 'completed', finalized_at = clock_timestamp()",
+    )
+    carry_over(attached)
+    assert jobs(ledger) == {"river-1": (S.SUCCEEDED, 1)}
+    assert attached.summary.contradicted == 0
 
 
 def test_every_system_is_tested() -> None:

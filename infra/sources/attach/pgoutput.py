@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, overload
 
 import orjson
+from psycopg.adapt import Transformer
+from psycopg.pq import Format
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 UNCHANGED: Final = object()
@@ -211,9 +213,12 @@ def _json(text: bytes) -> Any:
         return text.decode("utf-8", "surrogateescape")
 
 
+_ARRAYS: Final = (199, 1000, 1005, 1007, 1009, 1016, 3807)
+"""json[], boolean[], smallint[], integer[], text[], bigint[], jsonb[]."""
 _READERS: Final[Mapping[int, Callable[[bytes], Any]]] = {
     16: lambda text: text == b"t",  # boolean
     20: int, 21: int, 23: int,  # bigint, smallint, integer
     700: float, 701: float,  # real, double precision
     114: _json, 3802: _json,  # json, jsonb
+    **{type_: Transformer().get_loader(type_, Format.TEXT).load for type_ in _ARRAYS},
 }  # fmt: skip

@@ -27,8 +27,8 @@ def field(path: str) -> Read:
     """Returns a function that reads the value at a path such as `status.conditions`.
 
     Args:
-        path: Keys joined by dots; a last key with dots is found whole, a number is an index in a list, and
-            a text that is JSON is read. Of `PATH | PATH`, the first that has a value counts.
+        path: Keys joined by dots; a last key with dots is found whole, a number is an index in a list, of
+            which -1 is the last item, and a text that is JSON is read. Of `PATH | PATH`, the first that has a value counts.
 
     Returns:
         A function of a record; it returns None if there is no value.
@@ -61,11 +61,16 @@ def _at(value: Any, parts: Sequence[str]) -> Any:
             if part not in value:
                 return value.get(".".join(parts[number:]))
             value = value[part]
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
+        elif isinstance(value, list) and (index := _index(part, value)) is not None:
+            value = value[index]
         else:
             return None
     return value
+
+
+def _index(part: str, items: Sequence[Any]) -> int | None:
+    index = int(part) if part.removeprefix("-").isdecimal() else len(items)
+    return index if -len(items) <= index < len(items) else None
 
 
 def _read_json(text: str) -> Any:
