@@ -5,7 +5,7 @@ a program that finds unknown numbers or other checksums refuses to continue.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -86,6 +86,7 @@ def migrate(
             _create_schema(connection, schema)
         _apply(connection, fresh)
         made = _projections(connection)
+        _check_projections(ledger, made)
         stale = [p for p in PROJECTIONS if made.get(p.name) != p.version]
         for projection in stale:
             _make(connection, projection, fold=rebuild if projection.name in made else None)
@@ -127,12 +128,10 @@ def check(connection: Connection, ledger: str) -> None:
             raise LedgerNotFoundError(ledger, ledgers(connection))
         _check_checksums(ledger, done)
         made = _projections(connection)
-    wanted = {p.name: p.version for p in PROJECTIONS}
-    if len(done) < len(migrations()) or made != wanted:
+    _check_projections(ledger, made)
+    if (behind := _behind(len(done), made)) is not None:
         raise SchemaError(
-            ledger,
-            f"is at schema version {len(done)} and this program needs {len(migrations())};"
-            f" bring it up to date with: jobledger --ledger {ledger} init",
+            ledger, f"{behind}; bring it up to date with: jobledger --ledger {ledger} init"
         )
 
 
@@ -193,6 +192,31 @@ def _check_checksums(ledger: str, done: list[tuple[int, str]]) -> None:
     for (number, checksum), migration in zip(done, migrations(), strict=False):
         if number != migration.number or checksum != migration.checksum:
             raise SchemaError(ledger, f"was made by another migration {number} than this program's")
+
+
+def _check_projections(ledger: str, made: Mapping[str, int]) -> None:
+    for name, version, known in _versions(made):
+        if version > known:
+            raise SchemaError(
+                ledger,
+                f"has version {version} of the projection {name}, newer than the {known} this program"
+                " knows; use a newer jobledger",
+            )
+
+
+def _behind(migrated: int, made: Mapping[str, int]) -> str | None:
+    """Returns what is older than this program needs; None if nothing is."""
+    if migrated < len(migrations()):
+        return f"is at schema version {migrated} and this program needs {len(migrations())}"
+    for name, version, needed in _versions(made):
+        if version < needed:
+            return f"has version {version} of the projection {name} and this program needs {needed}"
+    return None
+
+
+def _versions(made: Mapping[str, int]) -> list[tuple[str, int, int]]:
+    """Each projection, with the version that the ledger has, 0 for none, and the one of this program."""
+    return [(each.name, made.get(each.name, 0), each.version) for each in PROJECTIONS]
 
 
 def _apply(connection: Connection, fresh: Sequence[Migration]) -> None:

@@ -163,8 +163,13 @@ BEGIN
     PERFORM count_changes(1::smallint, 1, places, states, befores);
     PERFORM count_changes(2::smallint, 1, times, states, befores);
 
+    -- Events that lead to no state make no intervals, so the others of their jobs are not read again:
+    -- a job may have very many reports of progress.
     SELECT array_agg(name) INTO late FROM late_jobs
-    WHERE name IN (SELECT e.name FROM events AS e WHERE e.position BETWEEN first AND last AND e.schema > 0);
+    WHERE name IN (
+        SELECT e.name FROM events AS e
+        WHERE e.position BETWEEN first AND last AND e.schema > 0 AND state_number(e.type) IS NOT NULL
+    );
     IF late IS NOT NULL THEN
         PERFORM fold_late(late, last);
     END IF;

@@ -56,7 +56,14 @@ def test_eight_at_once_make_one_ledger(dsn: str, fresh: str) -> None:
         ),
         ("DELETE FROM migrations WHERE number = (SELECT max(number) FROM migrations)", "init"),
         ("UPDATE migrations SET checksum = 'x' WHERE number = 1", "another migration 1"),
-        ("UPDATE projections SET version = 0", "bring it up to date"),
+        (
+            "UPDATE projections SET version = 1 WHERE name = 'intervals'",
+            "has version 1 of the projection intervals and this program needs .*; bring it up to date",
+        ),
+        (
+            "UPDATE projections SET version = 99 WHERE name = 'jobs'",
+            "has version 99 of the projection jobs, newer than the .* this program knows; use a newer",
+        ),
     ],
 )
 def test_another_version_is_refused_in_one_sentence(
@@ -81,6 +88,17 @@ def test_a_projection_of_another_version_is_made_again_from_the_events(
     assert make(dsn, ledger_name) is True
     with Ledger.open(dsn, ledger_name) as ledger:
         assert ledger.get("projects/p/jobs/x").labels == {"a": "b"}
+
+
+def test_a_newer_projection_is_left_as_it_is(dsn: str, ledger_name: str) -> None:
+    with connect(conninfo(dsn, schema_of(ledger_name))) as connection:
+        connection.execute("UPDATE projections SET version = 99 WHERE name = 'search'")
+        with pytest.raises(SchemaError, match="version 99 of the projection search, newer"):
+            make(dsn, ledger_name)
+        (version,) = connection.execute(
+            "SELECT version FROM projections WHERE name = 'search'"
+        ).fetchone() or (None,)
+    assert version == 99
 
 
 def test_granted_roles_can_read_new_tables(dsn: str, ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import pytest
 from jobledger.domain.data import Data
@@ -15,6 +16,7 @@ from jobledger.domain.events import (
     Event,
     LabelsChanged,
     Placement,
+    ProgressReported,
     Queued,
     Started,
     Succeeded,
@@ -90,6 +92,27 @@ def test_a_job_with_many_reports_is_folded_with_each_batch_once(
             (read,) = connection.execute(READ_ROWS).fetchone() or (None,)
         # Four batches of 300 look at all events before them, some times; not each of 1,200 events does.
         assert 1_200 < read < 100_000
+        assert verify(connection).findings == []
+
+
+@pytest.mark.slow
+def test_progress_of_a_late_job_does_not_read_its_history_again(dsn: str, ledger_name: str) -> None:
+    """Two clocks that differ make a long job late; each batch has reports of its progress, and other jobs."""
+    name, count, size = "projects/p/jobs/long", 3_000, 100
+    progress = (
+        Event(name, n, ProgressReported(), AT + timedelta(minutes=1, seconds=n - n % 2 * 5))
+        for n in range(3, count)
+    )
+    others = (Event(f"projects/p/jobs/other{n}", 1, Created(), AT) for n in range(count))
+    with Ledger.open(dsn, ledger_name, catch_up=False) as ledger, ledger.connection() as connection:
+        begin = Event(name, 1, Created(), AT), Event(name, 2, Started(), AT + timedelta(minutes=1))
+        ledger.append_many([*begin, *chain.from_iterable(zip(progress, others, strict=False))])
+        with connection.transaction():
+            for position in range(size, ledger.size() + size, size):
+                connection.execute("SELECT follow('intervals', %s, %s)", (position, size))
+            (read,) = connection.execute(READ_ROWS).fetchone() or (None,)
+        assert connection.execute("SELECT name FROM late_jobs").fetchall() == [(name,)]
+        assert ledger.size() < read < 20 * ledger.size()
         assert verify(connection).findings == []
 
 
