@@ -23,7 +23,7 @@ from jobledger.infra.sources.kubernetes import follower as following
 from jobledger.infra.sources.kubernetes.follower import ClusterFollower
 from jobledger.infra.sources.kubernetes.histories import Objects
 from jobledger.infra.sources.kubernetes.kubeconfig import connect
-from jobledger.infra.sources.kubernetes.watch import RESOURCES, Resource
+from jobledger.infra.sources.kubernetes.watch import RESOURCES, Resource, Seen
 
 from tests.command_line import Cli
 
@@ -408,6 +408,45 @@ def test_a_job_of_many_pods_has_children(ledger: Ledger, tmp_path: Path, cli: Cl
     size = ledger.size()
     cli.run("--project", "p", "follow", "kubernetes", "--from", str(listed), "--from", str(stream))
     assert ledger.size() == size
+
+
+LISTS = {
+    "retried": (
+        [
+            job("train", ("Complete", "True", 10, "CompletionsReached"), backoffLimit=2),
+            # In the second in which it failed, the other one was made.
+            pod("train-b", "train", "Succeeded", 4, ended(5, 9)),
+            pod("train-a", "train", "Failed", 1, ended(2, 4, 137, "OOMKilled")),
+        ],
+        ["Created", "Preparing", "Started", "Failed", "Preparing", "Started", "Succeeded"],
+        S.SUCCEEDED,
+    ),
+    "given up": (
+        [
+            job("train", ("Failed", "True", 9, "BackoffLimitExceeded")),
+            pod("train-a", "train", "Failed", 1, ended(2, 4, 1, "Error")),
+            pod("train-b", "train", "Failed", 5, ended(6, 9, 1, "Error")),
+        ],
+        ["Created", "Preparing", "Started", "Failed", "Preparing", "Started", "Failed", "Commented"],
+        S.FAILED,
+    ),
+}  # fmt: skip
+"""Objects as they are listed when all is over, and what is recorded."""
+
+
+@pytest.mark.parametrize("listed", LISTS)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_list_of_what_is_over_tells_how_it_went(
+    ledger: Ledger, listed: str, turned: bool
+) -> None:
+    objects, expected, state = LISTS[listed]
+    seen = [Seen(each) for each in (reversed(objects) if turned else objects)]
+    for _ in range(2):
+        follower = ClusterFollower(ledger, Objects("p", "k"), "trial")
+        follower.record_all(seen)
+        assert (types(ledger, "ml/train"), state_of(ledger, "ml/train")) == (expected, state)
+        assert follower.summary.unplaced == []
+    assert ledger.get(name("ml/train")).attempt == 2
 
 
 def test_live_jobs_missing_from_the_cluster_are_lost(

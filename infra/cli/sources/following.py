@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from itertools import chain
 from pathlib import Path
 from threading import Event as Signal
 from typing import Annotated, Any
@@ -67,8 +68,7 @@ def kubernetes(
 def _record_files(aim: Target, objects: Objects, files: list[Path]) -> ClusterFollower:
     with aim.open() as ledger:
         follower = ClusterFollower(ledger, objects, "files")
-        for file in files:
-            follower.record(read_file(file))
+        follower.record_all(chain.from_iterable(map(read_file, files)))
     return follower
 
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
@@ -13,15 +15,17 @@ from typing import Final
 
 import orjson
 from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.events import Created
 from jobledger.infra.errors import LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.observing import observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.kubernetes.histories import Objects, has_ended
-from jobledger.infra.sources.kubernetes.watch import GoneError, Resource, Seen
+from jobledger.infra.sources.kubernetes.watch import RESOURCES, GoneError, Resource, Seen
 from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 
 LOG: Final = logging.getLogger("jobledger.kubernetes")
+KINDS: Final = tuple(kind for kind, _ in RESOURCES)
 RETRY_SECONDS: Final = 5.0
 CLOSE_TIMEOUT_SECONDS: Final = 5.0
 
@@ -39,16 +43,30 @@ class ClusterFollower:
         self.summary = ImportSummary(name)
 
     def record(self, seen: Iterable[Seen]) -> None:
-        """Records objects in batches, each in one transaction."""
+        """Records changed objects in batches, each in one transaction."""
         self._write(event for each in seen for event in self._observed(each))
 
+    def record_all(self, seen: Iterable[Seen]) -> None:
+        """Records listed objects, all that happened to them in the order of time.
+
+        A list has the end of a Job before the Pods that led to it.
+        """
+        found = [
+            (_when(event, each), event)
+            for each in sorted(seen, key=_kind_order)
+            for event in self._observed(each)
+        ]
+        self._write(event for _, event in sorted(found, key=itemgetter(0)))
+
     def read_all(self, resources: Sequence[Resource]) -> None:
-        """Lists the kinds without a known version: Jobs first, then the kinds that belong to them."""
+        """Lists the kinds without a known version, and records them."""
         known = self._load()
+        # The lists show which Pod belongs to which Job, even if a watch continues.
+        listed = [
+            each for each in resources if each.kind in ("Job", "Pod") or each.kind not in known
+        ]
+        self.record_all(chain.from_iterable(each.list() for each in listed))
         for resource in resources:
-            # The lists show which Pod belongs to which Job, even if a watch continues.
-            if resource.kind in ("Job", "Pod") or resource.kind not in known:
-                self.record(resource.list())
             resource.version = known.get(resource.kind, resource.version)
         self._save(resources)
         if not known:
@@ -95,7 +113,7 @@ class ClusterFollower:
         def read() -> None:
             try:
                 if resource.version is None:
-                    self.record(resource.list())
+                    self.record_all(resource.list())
                 for seen in resource.watch() if resource.version else ():
                     self._record_pods_of(seen, all_)
                     self.record([seen])
@@ -116,7 +134,7 @@ class ClusterFollower:
         if not has_ended(seen.object):
             return
         pods = next(each for each in resources if each.kind == "Pod")
-        self.record(pods.list(f"job-name={seen.object['metadata']['name']}"))
+        self.record_all(pods.list(f"job-name={seen.object['metadata']['name']}"))
 
     def _until_reached(self, work: Callable[[], None], stop: Signal) -> None:
         """Runs a function; while the cluster or the ledger cannot be reached, tries again."""
@@ -159,3 +177,16 @@ class ClusterFollower:
             known = {each.kind: each.version for each in resources if each.version}
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             self._memory.write_bytes(orjson.dumps(known))
+
+
+def _kind_order(seen: Seen) -> int:
+    """The place of an object's kind: Jobs show which Pods are jobs of their own, and Pods whose events are whose."""
+    kind = seen.object.get("kind")
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
+def _when(event: ObservedEvent, seen: Seen) -> tuple[datetime, bool, str]:
+    """When an event happened, with what decides within a second: the older Pod is first, and a Job ends last."""
+    is_end = seen.object["kind"] == "Job" and not isinstance(event.data, Created)
+    created = str(seen.object["metadata"].get("creationTimestamp"))
+    return event.about["occurred_time"], is_end, created
