@@ -181,6 +181,8 @@ ROWS: dict[str, tuple[list[str], list[str], dict[str, tuple[JobState, int]]]] = 
             "CREATE TABLE task_instance (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), dag_id text, run_id text, task_id text, map_index int DEFAULT -1,"
             " start_date timestamptz, end_date timestamptz, state text, try_number int DEFAULT 0, hostname text, operator text, pool text, queue text,"
             " unixname text, scheduled_dttm timestamptz, queued_dttm timestamptz, last_heartbeat_at timestamptz)",
+            "CREATE TABLE task_instance_history (task_instance_id uuid PRIMARY KEY DEFAULT gen_random_uuid(), dag_id text, run_id text, task_id text,"
+            " map_index int DEFAULT -1, try_number int, start_date timestamptz, end_date timestamptz, state text, hostname text, retry_reason text)",
         ],
         [
             "INSERT INTO dag_run (dag_id, run_id, queued_at, state, run_type) VALUES ('etl', 'r1', now(), 'queued', 'scheduled')",
@@ -368,6 +370,35 @@ def test_a_job_that_river_puts_off_is_paused(ledger: Ledger, database: str) -> N
     carry_over(attached)
     assert jobs(ledger) == {"river-1": (S.SUCCEEDED, 1)}
     assert attached.summary.contradicted == 0
+
+
+def test_earlier_tries_of_airflow_are_recorded_when_it_is_attached(
+    ledger: Ledger, database: str
+) -> None:
+    run(
+        database,
+        *ROWS["airflow"][0],
+        "INSERT INTO dag_run (dag_id, run_id, start_date, state) VALUES ('etl', 'r1', '2026-11-01T10:00Z', 'running')",
+        "INSERT INTO task_instance_history (dag_id, run_id, task_id, try_number, start_date, end_date, state, hostname) VALUES"
+        " ('etl', 'r1', 'load', 2, '2026-11-01T10:03Z', '2026-11-01T10:04Z', 'success', 'n2'),"
+        " ('etl', 'r1', 'load', 1, '2026-11-01T10:01Z', '2026-11-01T10:02Z', 'failed', 'n1'),"
+        " ('etl', 'r1', 'skip', 1, NULL, '2026-11-01T10:01Z', 'upstream_failed', NULL)",
+        "INSERT INTO task_instance (dag_id, run_id, task_id, try_number, start_date, end_date, state, hostname) VALUES"
+        " ('etl', 'r1', 'load', 3, '2026-11-01T10:05Z', NULL, 'running', 'n3'),"
+        " ('etl', 'r1', 'skip', 2, '2026-11-01T10:02Z', '2026-11-01T10:03Z', 'failed', 'n1')",
+        # The try that waits to be repeated is in both tables.
+        "INSERT INTO task_instance_history (dag_id, run_id, task_id, try_number, start_date, end_date, state) VALUES"
+        " ('etl', 'r1', 'skip', 2, '2026-11-01T10:02Z', '2026-11-01T10:03Z', 'failed')",
+    )  # fmt: skip
+    follower(ledger, database, "airflow").begin()
+    load, skip = (f"projects/p/jobs/etl_x2F_r1_x2F_{task}_x2F_-1" for task in ("load", "skip"))
+    told = [(e.type, e.json.get("runId"), e.occurred_time.minute) for e in ledger.history(load)]
+    assert told == [
+        ("Created", None, 1), ("Started", "try-1", 1), ("Failed", "try-1", 2), ("Started", "try-2", 3),
+        ("Succeeded", "try-2", 4), ("Started", "try-3", 5),
+    ]  # fmt: skip
+    assert [e.type for e in ledger.history(skip)] == ["Created", "Cancelled", "Started", "Failed"]
+    assert jobs(ledger)["etl_x2F_r1_x2F_skip_x2F_-1"] == (S.FAILED, 2)
 
 
 def test_every_system_is_tested() -> None:
