@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from typing import Any, Final, NamedTuple, Self, get_args
 
 import orjson
@@ -128,9 +129,10 @@ class WritePath:
         #    outdated, the committer decides again.
         yield [write]
         # 4. Place a late report among the job's events; repeat if another writer was faster.
+        tries = count()
         while isinstance(write.error, PastNeededError):
             history = yield partial(self._feed.history, name)
-            write = write.among([event.event for event in history])
+            write = write.among([event.event for event in history], next(tries))
             yield [write]
         # 5. Answer with the written events or those of the same earlier request, or raise the refusal.
         if write.used_for == name:

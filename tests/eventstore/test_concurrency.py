@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice
+from typing import Any
 
 import pytest
 from jobledger.domain.errors import IllegalTransitionError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
+from jobledger.infra.eventstore.feed import Feed
+from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.upkeep.verify import verify
 
 from tests.forms import Opener
@@ -254,3 +258,30 @@ def test_a_cancel_that_races_with_a_worker_is_answered_consistently(
                 assert refused.state == "SUCCEEDED"
             assert done.result().state is JobState.SUCCEEDED
     assert_sound(ledger, ledger.size())
+
+
+def test_a_late_report_is_placed_though_others_never_stop_writing(
+    ledger: Ledger, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time the job's events were read, somebody else adds one before the report is written."""
+    begin = datetime.now(UTC) - timedelta(hours=1)
+    ledger.create(NAME, occurred_time=begin)
+    ledger.started(NAME, occurred_time=begin + timedelta(minutes=1))
+    ledger.progress_reported(NAME, {"n": 0}, occurred_time=begin + timedelta(minutes=3))
+    read, reads = Feed.history, count(1)
+    with Ledger.open(dsn, ledger.name) as other:
+
+        def history(feed: Feed, *args: Any) -> list[RecordedEvent]:
+            found = read(feed, *args)
+            assert next(reads) < 5
+            other.progress_reported(NAME, {"n": 1})
+            return found
+
+        monkeypatch.setattr(Feed, "history", history)
+        ledger.paused(NAME, occurred_time=begin + timedelta(minutes=2))
+        monkeypatch.undo()
+    events = ledger.history(NAME)
+    assert [event.type for event in events if event.placed_after is not None] == ["Paused"]
+    assert next(reads) == 3
+    with ledger.connection() as connection:
+        assert verify(connection).findings == []

@@ -93,9 +93,9 @@ class Appender:
             return {}
         return jobs_by_name(names, self.connection.execute(READ_JOBS, (list(names),)))
 
-    def history(self, name: str) -> list[Event]:
-        """Returns all events of a job, oldest first."""
-        asked = {"name": name, "after": 0, "until": LAST_VERSION}
+    def history(self, name: str, after: int = 0) -> list[Event]:
+        """Returns the events of a job after a version, oldest first."""
+        asked = {"name": name, "after": after, "until": LAST_VERSION}
         rows = self.connection.execute(READ_HISTORY, asked, binary=True)
         return [RecordedEvent(*row).event for row in rows]
 

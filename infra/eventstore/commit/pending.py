@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError, LedgerError, RequestReusedError
@@ -26,6 +26,10 @@ from jobledger.infra.eventstore.stored_event import (
 )
 from jobledger.infra.privacy.envelope import MARKER, NotEncryptedError
 from jobledger.projections.jobs import Change, change
+
+MANY_EVENTS: Final = 50_000
+"""To decide among more events of a job takes so long that other writers should not wait for it."""
+TRIES_WITH_MANY: Final = 5
 
 
 class Intent(Protocol):
@@ -174,8 +178,12 @@ class JobWrite(Pending):
         is_prepared = rows and not self._is_one_of_many
         self.prepared = {self.name: change(job, after)} if is_prepared else {}
 
-    def among(self, past: Sequence[Event]) -> Self:
-        """Returns the same write, decided on all events of its job, so that a late report can be placed."""
+    def among(self, past: Sequence[Event], tries: int = 0) -> Self:
+        """Returns the same write, decided on all events of its job, so that a late report can be placed.
+
+        `tries` is how often another writer was faster. After the first time, others are kept out while it is
+        written; after a few more if the job has very many events, as that takes long.
+        """
         write = type(self)(
             self.name,
             self._intent,
@@ -184,6 +192,7 @@ class JobWrite(Pending):
             past=past,
             mend=self._mend,
         )
+        write.alone = tries >= (1 if len(past) <= MANY_EVENTS else TRIES_WITH_MANY)
         write.decide_ahead(fold(Job(name=self.name), past))
         return write
 
@@ -199,14 +208,26 @@ class JobWrite(Pending):
         if job is None and self.before is not None:
             self.assumed_new = {self.name: self.before}
 
+    def write(self, appender: Appender, jobs: dict[str, Job]) -> Placed | None:
+        """Does the same, among all events of its job if it was decided so."""
+        if self._past:
+            newer = appender.history(self.name, after=self._past[-1].version)
+            self._past = [*self._past, *newer]
+        return super().write(appender, jobs)
+
     def decide(self, jobs: dict[str, Job]) -> None:
         """Decides again, unless the job is the one that it was prepared on."""
         job = jobs[self.name]
-        if self.before is not job:
+        if self.before is not job and not self._is_decided_among_all(job):
             self.prepare(job)
         if self.is_plain:
             raise NotEncryptedError
         jobs[self.name] = self.after
+
+    def _is_decided_among_all(self, job: Job) -> bool:
+        """Whether it was decided on the same events, which takes long if there are many."""
+        before = self.before if self._past else None
+        return before is not None and before.version == job.version
 
     def repeat(
         self,
