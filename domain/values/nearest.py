@@ -5,10 +5,11 @@ from difflib import get_close_matches
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the most similar known name, or None if none is similar; case does not matter."""
+    """Returns the most similar known name, or the only one that begins so; None if there is none. Case does not matter."""
     names = {each.lower(): each for each in known}
     near = get_close_matches(name.lower(), names, n=1, cutoff=0.7)
-    return names[near[0]] if near else None
+    near = near or [each for each in names if each.startswith(name.lower())]
+    return names[near[0]] if len(near) == 1 else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -219,5 +219,6 @@ def _text(name: str, folder: str) -> str:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError):
         raise InvalidFieldError(
-            "mapping", f"{name!r} is no file that can be read{did_you_mean(name, known)}"
+            "mapping",
+            f"there is no mapping {name!r}, and no file that can be read{did_you_mean(name, known)}",
         ) from None
