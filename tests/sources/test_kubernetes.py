@@ -23,7 +23,7 @@ from jobledger.infra.sources.kubernetes import follower as following
 from jobledger.infra.sources.kubernetes.follower import ClusterFollower
 from jobledger.infra.sources.kubernetes.histories import Objects
 from jobledger.infra.sources.kubernetes.kubeconfig import connect
-from jobledger.infra.sources.kubernetes.watch import RESOURCES, Resource, Seen
+from jobledger.infra.sources.kubernetes.watch import RESOURCES, Resource, Seen, by_kind
 
 from tests.command_line import Cli
 
@@ -443,7 +443,7 @@ def test_a_list_of_what_is_over_tells_how_it_went(
     seen = [Seen(each) for each in (reversed(objects) if turned else objects)]
     for _ in range(2):
         follower = ClusterFollower(ledger, Objects("p", "k"), "trial")
-        follower.record_all(seen)
+        follower.record_all(by_kind(seen))
         assert (types(ledger, "ml/train"), state_of(ledger, "ml/train")) == (expected, state)
         assert follower.summary.unplaced == []
     assert ledger.get(name("ml/train")).attempt == 2

@@ -14,7 +14,7 @@ from jobledger.infra.settings import Settings
 from jobledger.infra.sources.kubernetes.follower import ClusterFollower
 from jobledger.infra.sources.kubernetes.histories import Objects
 from jobledger.infra.sources.kubernetes.kubeconfig import connect
-from jobledger.infra.sources.kubernetes.watch import RESOURCES, Resource, read_file
+from jobledger.infra.sources.kubernetes.watch import RESOURCES, Resource, by_kind, read_file
 
 follow = typer.Typer(
     no_args_is_help=True, help="Follow a Kubernetes cluster: its Jobs, Pods and Events."
@@ -68,7 +68,7 @@ def kubernetes(
 def _record_files(aim: Target, objects: Objects, files: list[Path]) -> ClusterFollower:
     with aim.open() as ledger:
         follower = ClusterFollower(ledger, objects, "files")
-        follower.record_all(chain.from_iterable(map(read_file, files)))
+        follower.record_all(by_kind(chain.from_iterable(map(read_file, files))))
     return follower
 
 

@@ -21,11 +21,10 @@ from jobledger.infra.eventstore.observing import observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.kubernetes.histories import Objects, has_ended
-from jobledger.infra.sources.kubernetes.watch import RESOURCES, GoneError, Resource, Seen
+from jobledger.infra.sources.kubernetes.watch import GoneError, Resource, Seen
 from jobledger.infra.sources.mapping.importing import ImportSummary, refusal
 
 LOG: Final = logging.getLogger("jobledger.kubernetes")
-KINDS: Final = tuple(kind for kind, _ in RESOURCES)
 RETRY_SECONDS: Final = 5.0
 CLOSE_TIMEOUT_SECONDS: Final = 5.0
 
@@ -47,15 +46,11 @@ class ClusterFollower:
         self._write(event for each in seen for event in self._observed(each))
 
     def record_all(self, seen: Iterable[Seen]) -> None:
-        """Records listed objects, all that happened to them in the order of time.
+        """Records objects that are listed kind by kind, all that happened to them in the order of time.
 
         A list has the end of a Job before the Pods that led to it.
         """
-        found = [
-            (_when(event, each), event)
-            for each in sorted(seen, key=_kind_order)
-            for event in self._observed(each)
-        ]
+        found = [(_when(event, each), event) for each in seen for event in self._observed(each)]
         self._write(event for _, event in sorted(found, key=itemgetter(0)))
 
     def read_all(self, resources: Sequence[Resource]) -> None:
@@ -177,12 +172,6 @@ class ClusterFollower:
             known = {each.kind: each.version for each in resources if each.version}
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             self._memory.write_bytes(orjson.dumps(known))
-
-
-def _kind_order(seen: Seen) -> int:
-    """The place of an object's kind: Jobs show which Pods are jobs of their own, and Pods whose events are whose."""
-    kind = seen.object.get("kind")
-    return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
 def _when(event: ObservedEvent, seen: Seen) -> tuple[datetime, bool, str]:

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -169,3 +169,9 @@ def read_file(file: Path) -> Iterator[Seen]:
                 yield Seen(found, record["type"] == "DELETED")
         else:
             yield Seen(dict(record))
+
+
+def by_kind(seen: Iterable[Seen]) -> list[Seen]:
+    """Returns the objects kind by kind: Jobs show which Pods are jobs of their own, and Pods whose events are whose."""
+    places = {kind: place for place, (kind, _) in enumerate(RESOURCES)}
+    return sorted(seen, key=lambda each: places.get(str(each.object.get("kind")), len(places)))
