@@ -132,8 +132,8 @@ def body_schema(message: str) -> dict[str, Any] | None:
             return {"type": "object", "properties": {"names": names}, "required": ["names"]}
         case "CreateEvaluationJobRequest":
             drawn = schema_of(messages.load("datalabeling_v1beta1"), "EvaluationJob", 2)
-            job = {"anyOf": [drawn, whole_evaluation_job()]}
-            return {"type": "object", "properties": {"job": job}, "required": ["job"]}
+            either = {"anyOf": [drawn, whole_evaluation_job()]}
+            return {"type": "object", "properties": {"job": either}, "required": ["job"]}
         case "Job":
             job = schema_of(messages.load("ml_v1"), "Job", 2)
             job["properties"]["jobId"] = {"type": "string", "pattern": "^new_[a-z]{6}$"}
