@@ -207,8 +207,9 @@ def test_idle_streams_take_no_threads_and_no_more_memory_as_time_goes(dsn: str) 
 
 @pytest.fixture(scope="module")
 def guarded(dsn: str) -> Iterator[Server]:
-    """A server that needs tokens."""
+    """A server that needs tokens: it has one that nobody uses."""
     with new_server(dsn) as started:
+        Tokens(started.ledger.pool).create("unused", Role.READER)
         yield started
 
 
