@@ -269,7 +269,7 @@ def test_a_late_report_is_placed_though_others_never_stop_writing(
 ) -> None:
     """Each time the job's events were read, somebody else adds one before the report is written."""
     monkeypatch.setattr(pending, "MANY_EVENTS", many)
-    begin = datetime.now(UTC) - timedelta(hours=1)
+    begin = datetime(2026, 6, 1, 12, tzinfo=UTC)
     ledger.create(NAME, occurred_time=begin)
     ledger.started(NAME, occurred_time=begin + timedelta(minutes=1))
     ledger.progress_reported(NAME, {"n": 0}, occurred_time=begin + timedelta(minutes=3))
