@@ -74,9 +74,13 @@ def _shrink_events(connection: Connection, deadline: float) -> str:
     """Moves events to free pages and truncates the rest; returns the sessions that still see deleted ones."""
     held_by = _vacuum(connection, deadline)
     for number in range(MAX_ROUNDS):
-        if held_by or not (move_rows(connection) + (0 if number else move_values(connection))):
+        if held_by:
             break
+        moved = move_rows(connection) + (0 if number else move_values(connection))
+        # Rows that had no room before them were written behind the others, which was undone.
         held_by = _vacuum(connection, deadline)
+        if not moved:
+            break
     return held_by
 
 

@@ -23,6 +23,8 @@ OVERHEAD: Final = 1.1
 """The bytes of the TOAST table that a byte of a value takes, at most."""
 WORTH: Final = 0.2
 """The part of the TOAST table that must be free, for values to be moved."""
+MIN_FREE_BYTES: Final = 512 * 1024
+"""The bytes of it that must be free: in a small table, values that move may need more pages than they leave."""
 
 
 def move_rows(connection: Connection) -> int:
@@ -58,7 +60,7 @@ def move_values(connection: Connection) -> int:
     assert row is not None
     size, used = row
     free = size - used * OVERHEAD
-    if free < size * WORTH:
+    if free < max(size * WORTH, MIN_FREE_BYTES):
         return 0
     moved, before = 0, None
     while moved * OVERHEAD < free:
