@@ -20,8 +20,8 @@ CHROMIUM = (
     or "/usr/bin/chromium"
 )
 """The browser without its own windows, if it is there: it opens a page with a quarter of the CPU."""
-TIMEOUT_MILLISECONDS = 15_000
-"""The timeout of an expectation on a page, in milliseconds."""
+TIMEOUT_MILLISECONDS = 60_000
+"""How long an action or an expectation on a page waits, in milliseconds: a busy machine takes its time."""
 SERIOUS = ("moderate", "serious", "critical")
 AXE_OPTIONS = {"resultTypes": ["violations"], "selectors": False}
 """Options of axe-core that leave out passed rules and selectors, which take longer than the check."""
@@ -67,6 +67,7 @@ def visiting(browser: Browser, **options: Any) -> Iterator[Visitor]:
     context = browser.new_context(**options)
     page = context.new_page()
     page.set_default_timeout(TIMEOUT_MILLISECONDS)
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     errors: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:

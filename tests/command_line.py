@@ -14,7 +14,7 @@ import pytest
 from jobledger.infra.cli import main
 
 PROGRAM = str(Path(sys.executable).parent / "jobledger")
-CHILD_TIMEOUT_SECONDS = 60
+CHILD_TIMEOUT_SECONDS = 120
 
 Done = subprocess.CompletedProcess[str]
 

@@ -41,7 +41,7 @@ async def locked(ledger: AsyncLedger, statement: str) -> AsyncIterator[AsyncConn
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
     """Waits until it is so."""
-    for _ in range(500):
+    for _ in range(3_000):
         if await condition():
             return
         await asyncio.sleep(0.02)

@@ -36,7 +36,7 @@ class Terminal:
         return self.wait(until)
 
     def wait(self, until: str) -> str:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while until not in self.text:
             assert time.monotonic() < deadline, f"{until!r} is not in {self.text!r}"
             if select.select([self._fd], [], [], 0.1)[0]:

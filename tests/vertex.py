@@ -157,7 +157,7 @@ class Vertex:
 
     def send(self, kind: Kind, parent: str, message: Any) -> Any:
         made = self.call("create", kind, **{"parent": parent, kind.noun: message})
-        return made.result(timeout=10) if kind.service == "Notebook" else made
+        return made.result(timeout=60) if kind.service == "Notebook" else made
 
     def get(self, kind: Kind, name: str) -> Any:
         return self.call("get", kind, name=name)

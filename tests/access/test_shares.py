@@ -135,7 +135,7 @@ def test_a_caller_holds_at_most_its_share_and_returns_it(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for a condition; fails after a time limit."""
-    for _ in range(1_000):
+    for _ in range(3_000):
         if await asyncio.to_thread(condition):
             return
         await asyncio.sleep(0.02)
@@ -227,7 +227,7 @@ async def test_the_query_of_a_caller_that_gave_up_is_cancelled(
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: bool(outcome))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert isinstance(outcome[0], psycopg.errors.QueryCanceled)
     # The connection that a late cancellation might hit is not used again.
     assert await threads.run(ledger.reader.size) == 0

@@ -97,7 +97,7 @@ def test_a_command_that_is_stopped_is_a_job_that_was_cancelled(
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.3)
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 128 + number
     job = cli.json("show", "train", "--json")
     assert job["state"] == "CANCELLED"

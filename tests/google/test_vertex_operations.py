@@ -72,7 +72,7 @@ def test_a_job_is_deleted_once_it_has_ended(
         return
     deleting = vertex.call("delete", kind, name=name)
     assert deleting.done()
-    assert type(deleting.result(timeout=10)).__name__ == "Empty"
+    assert type(deleting.result(timeout=60)).__name__ == "Empty"
     assert deleting.metadata.generic_metadata.create_time is not None
     for method in ("get", "delete"):
         with pytest.raises(exceptions.NotFound) as gone:
@@ -230,7 +230,7 @@ def test_a_cancelled_update_ends_and_changes_nothing(vertex: Vertex, running: st
     changing = update(vertex, running, "display_name,labels", display_name="after", labels={})
     vertex.client(MONITORING).cancel_operation({"name": changing.operation.name})
     with pytest.raises(exceptions.Cancelled, match="cancelled on request"):
-        changing.result(timeout=10)
+        changing.result(timeout=60)
     job = vertex.get(MONITORING, running)
     assert (job.display_name, dict(job.labels)) == ("before", {"a": "b"})
     assert vertex.state(MONITORING, job) == "RUNNING"
@@ -282,7 +282,7 @@ def test_labels_are_part_of_the_update_that_asked_for_them(
         assert (job.display_name, dict(job.labels)) == ("before", {"a": "b"})
     else:
         assert (job.display_name, dict(job.labels)) == ("after", {"x": "y"})
-        assert changing.result(timeout=10) == job
+        assert changing.result(timeout=60) == job
         history = vertex.server.ledger.history(running)
         assert [e.type for e in history][-2:] == ["Updated", "LabelsChanged"]
         with vertex.server.client() as http:
@@ -342,7 +342,7 @@ def test_an_update_is_pending_until_a_worker_reports_it(vertex: Vertex, running:
     assert (vertex.state(MONITORING, job), job.display_name) == ("UPDATING", "before")
 
     Timer(0.2, tell, (vertex.server, running, "updated")).start()
-    changed = changing.result(timeout=20)
+    changed = changing.result(timeout=60)
     assert (changed.display_name, changed.log_ttl.seconds) == ("after", 60)
     assert changed.endpoint == MONITORING.spec["endpoint"]
     assert vertex.state(MONITORING, changed) == "RUNNING"
@@ -358,7 +358,7 @@ def test_a_failed_update_changes_nothing(vertex: Vertex, running: str) -> None:
     changing = update(vertex, running, "display_name", display_name="after")
     tell(vertex.server, running, "updated", error={"code": 5, "message": "no such endpoint"})
     with pytest.raises(exceptions.NotFound, match="no such endpoint"):
-        changing.result(timeout=10)
+        changing.result(timeout=60)
     job = vertex.get(MONITORING, running)
     assert (vertex.state(MONITORING, job), job.display_name) == ("RUNNING", "before")
 
@@ -367,19 +367,19 @@ def test_a_change_of_a_job_that_ends_meanwhile_is_aborted(vertex: Vertex, runnin
     changing = update(vertex, running, "display_name", display_name="after")
     tell(vertex.server, running, "failed", error="no")
     with pytest.raises(exceptions.Aborted):
-        changing.result(timeout=10)
+        changing.result(timeout=60)
 
 
 def test_labels_are_changed_at_once(vertex: Vertex, running: str) -> None:
     changing = update(vertex, running, "labels", labels={"x": "y"})
     assert changing.done()
-    assert dict(changing.result(timeout=10).labels) == {"x": "y"}
+    assert dict(changing.result(timeout=60).labels) == {"x": "y"}
     assert [e.type for e in vertex.server.ledger.history(running)][-1] == "LabelsChanged"
     # Also while another change is under way, and where they are these already.
     other = update(vertex, running, "display_name", display_name="after")
     for labels in ({"x": "z"}, {"x": "z"}):
         assert (
-            dict(update(vertex, running, "labels", labels=labels).result(timeout=10).labels)
+            dict(update(vertex, running, "labels", labels=labels).result(timeout=60).labels)
             == labels
         )
     assert not other.done()
@@ -392,13 +392,13 @@ def test_labels_that_are_as_they_were_need_no_wait(vertex: Vertex, running: str)
     same = update(vertex, running, "labels", labels={"a": "b"})
     assert same.done()
     assert not pending.done()
-    assert dict(same.result(timeout=10).labels) == {"a": "b"}
+    assert dict(same.result(timeout=60).labels) == {"a": "b"}
 
 
 def test_a_change_of_all_leaves_what_cannot_change(vertex: Vertex, running: str) -> None:
     changing = update(vertex, running, "*", display_name="after", endpoint="another")
     tell(vertex.server, running, "updated")
-    job = changing.result(timeout=10)
+    job = changing.result(timeout=60)
     assert (job.display_name, job.endpoint) == ("after", MONITORING.spec["endpoint"])
     assert not job.labels
     assert "logging_sampling_strategy" not in job
@@ -407,7 +407,7 @@ def test_a_change_of_all_leaves_what_cannot_change(vertex: Vertex, running: str)
 def test_without_a_mask_what_was_sent_is_changed(vertex: Vertex, running: str) -> None:
     changing = update(vertex, running, None, display_name="after")
     tell(vertex.server, running, "updated")
-    job = changing.result(timeout=10)
+    job = changing.result(timeout=60)
     assert (job.display_name, dict(job.labels)) == ("after", {"a": "b"})
     assert "logging_sampling_strategy" in job
     assert refused(vertex, running, None) == "INVALID_FIELD"
@@ -423,7 +423,7 @@ def test_objectives_are_changed_whole_also_by_a_mask_within_them(
     mask = f"{field}.objective_config.training_dataset"
     changing = update(vertex, running, mask, **{field: objectives})  # fmt: skip
     tell(vertex.server, running, "updated")
-    [objective] = getattr(changing.result(timeout=10), field)
+    [objective] = getattr(changing.result(timeout=60), field)
     assert objective.deployed_model_id == "2"
 
 
@@ -445,7 +445,7 @@ def test_a_notebook_is_made_by_an_operation(vertex: Vertex, parent: str) -> None
         notebook_execution_job=vertex.message(NOTEBOOK),
         notebook_execution_job_id="mine-1",
     )
-    made = making.result(timeout=10)
+    made = making.result(timeout=60)
     assert made.name == f"{parent}/notebookExecutionJobs/mine-1"
     assert type(making.metadata).__name__ == "CreateNotebookExecutionJobOperationMetadata"
     found = vertex.client(NOTEBOOK).get_operation({"name": making.operation.name})
@@ -475,7 +475,7 @@ def batch(vertex: Vertex, parent: str, states: list[S]) -> list[str]:
 def test_a_batch_is_cancelled_but_for_what_has_ended(vertex: Vertex, parent: str) -> None:
     names = batch(vertex, parent, [S.QUEUED, S.RUNNING, S.CANCELLING, S.SUCCEEDED])
     cancelling = vertex.client(PIPELINE).batch_cancel_pipeline_jobs(parent=parent, names=names)
-    jobs = cancelling.result(timeout=10).pipeline_jobs
+    jobs = cancelling.result(timeout=60).pipeline_jobs
     assert [job.name for job in jobs] == names
     states = [vertex.state(PIPELINE, vertex.get(PIPELINE, name)) for name in names]
     assert states == ["CANCELLED", "CANCELLING", "CANCELLING", "SUCCEEDED"]
@@ -498,7 +498,7 @@ def test_a_batch_is_deleted_whole_or_not_at_all(vertex: Vertex, parent: str) -> 
     assert vertex.server.ledger.size() == before
 
     deleting = client.batch_delete_pipeline_jobs(parent=parent, names=names[:2])
-    assert [job.name for job in deleting.result(timeout=10).pipeline_jobs] == names[:2]
+    assert [job.name for job in deleting.result(timeout=60).pipeline_jobs] == names[:2]
     assert deleting.metadata is not None
     assert [job.name for job in vertex.list(PIPELINE, parent=parent)] == names[2:]
 

@@ -155,7 +155,7 @@ def test_googles_beta_clients_bring_a_job_through_its_life(server: Server, proje
         client.cancel_custom_job(name=name)
         tell(server, name, "cancelled")
         deleting = client.delete_custom_job(name=name)
-        assert type(deleting.result(timeout=10)).__name__ == "Empty"
+        assert type(deleting.result(timeout=60)).__name__ == "Empty"
         client.transport.operations_client.transport._session.close()
     with discovered("aiplatform", "v1beta1", server) as made:
         jobs = made.projects().locations().notebookExecutionJobs()

@@ -58,7 +58,7 @@ def test_the_life_of_a_job(google: Clients, grpc_server: Server, parent: str) ->
 
     operation = jobs.delete_custom_job(name=made.name)
     assert operation.operation.name.startswith(f"{parent}/operations/")
-    assert operation.result(timeout=10) is not None
+    assert operation.result(timeout=60) is not None
     assert type(operation.metadata).__name__ == "DeleteOperationMetadata"
     error = refusal("NotFound", jobs.get_custom_job, name=made.name)
     assert (error.reason, error.domain) == ("JOB_NOT_FOUND", "jobledger")
@@ -136,7 +136,7 @@ def test_a_monitoring_job_is_paused_resumed_and_updated(
     assert shown().state == state.JOB_STATE_UPDATING
     assert not operation.done()
     grpc_server.ledger.updated(name, grpc_server.ledger.history(name)[-1].json["spec"])
-    result = operation.result(timeout=30)
+    result = operation.result(timeout=60)
     assert type(result) is google.v.ModelDeploymentMonitoringJob
     assert (result.display_name, result.log_ttl.total_seconds(), result.labels) == (
         "n",
@@ -147,7 +147,7 @@ def test_a_monitoring_job_is_paused_resumed_and_updated(
         "UpdateModelDeploymentMonitoringJobOperationMetadata"
     )
 
-    jobs.delete_model_deployment_monitoring_job(name=name).result(timeout=10)
+    jobs.delete_model_deployment_monitoring_job(name=name).result(timeout=60)
     refusal("NotFound", jobs.resume_model_deployment_monitoring_job, name=name)
 
 
@@ -257,9 +257,9 @@ def test_pipelines_are_cancelled_and_deleted_by_the_batch(google: Clients, paren
         for _ in range(3)
     ]
     batch = {"parent": parent, "names": names}
-    message = pipelines.batch_cancel_pipeline_jobs(batch).result(timeout=10)
+    message = pipelines.batch_cancel_pipeline_jobs(batch).result(timeout=60)
     assert [job.name for job in message.pipeline_jobs] == names
-    message = pipelines.batch_delete_pipeline_jobs(batch).result(timeout=10)
+    message = pipelines.batch_delete_pipeline_jobs(batch).result(timeout=60)
     assert type(message) is google.v.BatchDeletePipelineJobsResponse
     assert list(pipelines.list_pipeline_jobs(parent=parent)) == []
     refusal("InvalidArgument", pipelines.batch_cancel_pipeline_jobs, {"parent": parent})
@@ -270,7 +270,7 @@ def test_training_tuning_and_notebooks_go_the_same_way(google: Clients, parent: 
         parent=parent, training_pipeline={"display_name": "t", "training_task_inputs": FREE}
     )
     google.pipelines.cancel_training_pipeline(name=training.name)
-    google.pipelines.delete_training_pipeline(name=training.name).result(timeout=10)
+    google.pipelines.delete_training_pipeline(name=training.name).result(timeout=60)
 
     tuning = google.tuning.create_tuning_job(parent=parent, tuning_job={"base_model": "m"})
     google.tuning.cancel_tuning_job(name=tuning.name)
@@ -282,7 +282,7 @@ def test_training_tuning_and_notebooks_go_the_same_way(google: Clients, parent: 
         "notebook_execution_job": {"display_name": "n"},
         "notebook_execution_job_id": "mine",
     }
-    notebook = google.notebooks.create_notebook_execution_job(asked).result(timeout=10)
+    notebook = google.notebooks.create_notebook_execution_job(asked).result(timeout=60)
     assert notebook.name == f"{parent}/notebookExecutionJobs/mine"
     view = google.v.NotebookExecutionJobView.NOTEBOOK_EXECUTION_JOB_VIEW_FULL
     asked = {"name": notebook.name, "view": view}
@@ -369,7 +369,7 @@ def test_what_is_created_over_grpc_is_shown_the_same_over_http(
     made = getattr(client, f"create_{field}")(
         {"parent": parent, field: named | {"labels": {"a": "b"}}}
     )
-    name = made.result(timeout=10).name if job == "NotebookExecutionJob" else made.name
+    name = made.result(timeout=60).name if job == "NotebookExecutionJob" else made.name
     grpc_server.ledger.started(name)
     grpc_server.ledger.failed(name, {"code": 8, "message": "out of memory"})
 

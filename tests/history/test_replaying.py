@@ -153,7 +153,7 @@ def test_keys_step_through_it_in_a_terminal(cli: Cli, ledger: Ledger, job: str) 
         screen.press("pppppppp", "1/4")
         screen.press("z\x1b[F", "4/4")
         os.write(screen._fd, b"q")
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     assert ledger.size() == 3
 
 
@@ -163,4 +163,4 @@ def test_every_quit_key_ends_the_replay(cli: Cli, job: str, key: str) -> None:
     with terminal(cli, "replay", "x") as (screen, process):
         screen.wait("q  quit")
         os.write(screen._fd, key.encode())
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0

@@ -171,8 +171,11 @@ def test_with_a_token_the_server_may_be_reached_from_elsewhere_until_it_is_revok
     secret = tokens.create("operator", Role.OPERATOR)
     with serving(ledger, dsn, "--host", "0.0.0.0") as server:
         url = f"http://127.0.0.1:{server.port}/ledger/v1/jobs"
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers={"authorization": f"bearer {secret}"}).status_code == 200
+        assert httpx.get(url, timeout=60).status_code == 401
+        assert (
+            httpx.get(url, headers={"authorization": f"bearer {secret}"}, timeout=60).status_code
+            == 200
+        )
     tokens.revoke("operator")
     assert run_server(dsn, ledger, "--host", "0.0.0.0").returncode == 2
     with serving(ledger, dsn) as server, server.client() as client:

@@ -22,7 +22,7 @@ from tests.http.test_http import refusal
 from tests.servers import Server, new_server, serving
 
 STREAM = "/ledger/v1/events:stream"
-SOON = 20.0
+SOON = 60.0
 """The timeout of expectations, in seconds, for the slowest machine."""
 
 

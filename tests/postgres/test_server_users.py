@@ -18,7 +18,7 @@ from jobledger.infra.postgres.server_users import ServerUsers, is_used
 
 from tests.command_line import run_main
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
 USE = """
 import os, sys
 from pathlib import Path

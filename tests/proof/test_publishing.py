@@ -325,7 +325,7 @@ def test_a_silent_witness_times_out_and_has_one_request_at_a_time(
         for _ in range(2):
             began = time.monotonic()
             assert len(witnesses.cosign(EIGHT, prover(8))) == 1
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 8
         assert len(server.asked) == 1
         assert "has not answered yet" in said_by(caplog, KEYS[0])
         answers.set()
@@ -472,7 +472,7 @@ def _key_of(home: Path, origin: str) -> SigningKey:
 
 
 def _eventually(expected: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not expected():
         assert time.monotonic() < until
         time.sleep(0.01)

@@ -117,7 +117,7 @@ def _prune_most(ledger: Ledger, length: int, folder: Path) -> None:
 
 def _compact_until(ledger: Ledger, most: float) -> None:
     """Compact until at most so many bytes are left: an open snapshot keeps rows that it sees."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (after := ledger.compact().after) > most:
         assert time.monotonic() < deadline, (after, most)
 

@@ -57,7 +57,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def wait_for(forwarder: Forwarder, **counts: int) -> Forwarded:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = forwarder.counts()
         if all(getattr(found, key) >= value for key, value in counts.items()) and not found.waiting:
