@@ -54,6 +54,7 @@ def test_pictures_are_the_same_each_time(
             assert "<dc:date>" not in files[0].read_text()
 
 
+@pytest.mark.slow
 def test_a_picture_needs_a_file_extension_a_folder_and_matplotlib(
     busy: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

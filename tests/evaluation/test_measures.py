@@ -178,6 +178,7 @@ def test_all_measures_are_zero_without_true_labels(
         assert [row["entries"] for row in found[0]["confusionMatrix"]["row"]] == [[]] * labels
 
 
+@pytest.mark.slow
 def test_scores_need_not_be_probabilities_and_may_not_be_infinite() -> None:
     scored = drawn(8, 60, 6)
     scores = np.where(scored.scores < 0.2, np.nan, scored.scores * 8 - 4)
@@ -252,6 +253,7 @@ def pairs_of(scored: Scored, *, multi_label: bool) -> Counter[tuple[str, str]]:
     return Counter({pair: entry["itemCount"] for pair, entry in found.items()})
 
 
+@pytest.mark.slow
 def test_single_labels_are_confused_for_the_best_one(handwritten: Scored) -> None:
     scores = handwritten.scores.copy()
     scores[:9] = np.nan
@@ -324,6 +326,7 @@ def test_pictures_are_of_many_labels_odd_ones_and_none(tmp_path: Path) -> None:
     assert all(file.read_bytes().startswith(b"<?xml") for file in files)
 
 
+@pytest.mark.slow
 def test_a_picture_needs_an_ending_and_a_folder(tmp_path: Path) -> None:
     for path, sentence in (
         (tmp_path / "x.gif", "end in .svg or .png"),

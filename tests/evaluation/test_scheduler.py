@@ -156,6 +156,7 @@ def test_one_leads_and_another_does_when_its_session_ends(ledger: Ledger) -> Non
     pytest.fail("nobody leads")
 
 
+@pytest.mark.slow
 def test_it_goes_on_when_its_connection_breaks(ledger: Ledger) -> None:
     name, clock, stopping = make_job(ledger, spec_of()), Clock(), Signal()
     ledger.record_predictions(name, predictions_of("abc", truth="cat"))

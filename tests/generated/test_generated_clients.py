@@ -104,6 +104,7 @@ def test_python_reports_follows_and_looks_back_with_types(
         assert [(c.value, c.count) for c in counted.counts] == [("FAILED", 1)]
 
 
+@pytest.mark.slow
 def test_python_gets_errors_and_googles_answers_with_types(
     client: Any, server: Server, project: str
 ) -> None:

@@ -514,6 +514,7 @@ def test_googles_parser_reads_the_same_from_a_body_and_from_its_normal_form(
     assert message.pb(again).SerializeToString(deterministic=True) == wire[0]
 
 
+@pytest.mark.slow
 def test_names_in_the_protos_are_known(google: Any) -> None:
     seen: set[str] = set()
     todo = [getattr(google, job).pb().DESCRIPTOR for job in VERTEX_JOBS]

@@ -152,6 +152,7 @@ def test_gen_ai_knows_every_state(batches: Any, server: Server, state: S) -> Non
     assert batches.get(name=name).state.name == f"JOB_STATE_{state.name}"
 
 
+@pytest.mark.slow
 def test_gen_ai_cancels_a_batch_and_deletes_it(batches: Any, server: Server) -> None:
     from google.genai import errors
 

@@ -81,6 +81,7 @@ def test_a_job_is_deleted_once_it_has_ended(
     assert list(vertex.list(kind, parent=parent)) == []
 
 
+@pytest.mark.slow
 def test_an_operation_is_found_under_every_prefix(vertex: Vertex, parent: str) -> None:
     name = vertex.create(CUSTOM, parent).name
     vertex.call("cancel", CUSTOM, name=name)

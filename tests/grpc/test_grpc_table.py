@@ -47,6 +47,7 @@ def full_name(message: Any) -> str:
     return str(descriptor.full_name)
 
 
+@pytest.mark.slow
 def test_every_rpc_about_jobs_is_served_with_the_messages_that_clients_send_and_expect() -> None:
     from google.cloud import aiplatform_v1, aiplatform_v1beta1
     from google.cloud import datalabeling_v1beta1 as labeling

@@ -128,6 +128,7 @@ def test_invalid_parents_in_a_report_are_repaired(
     assert ledger.get(STEP).lineage is None
 
 
+@pytest.mark.slow
 @pytest.mark.unused_schema
 def test_children_are_found_through_an_index(ledger: Ledger) -> None:
     created = Created(parents=[MONDAY])

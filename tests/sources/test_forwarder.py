@@ -135,6 +135,9 @@ def test_waiting_events_survive_the_process(
     # A process that is killed closes nothing: the system unlocks its files.
     second._queue.close()
     second._closed = True
+    for stopped in (first, second):  # What is on its way is refused as well.
+        assert stopped._thread is not None
+        stopped._thread.join()
     other.close()
     receiver.answers = []
     again = Forwarder(address(receiver), folder=tmp_path, pause=0.01)

@@ -80,6 +80,7 @@ def test_a_bucket_shows_the_maximum_of_live_jobs_within_it(site: Server) -> None
     assert sum(counted.ended["FAILED"][n : n + 2]) >= 120
 
 
+@pytest.mark.slow
 def test_live_jobs_are_counted_as_the_ledger_counts_them(site: Server) -> None:
     ledger = site.ledger
     window = Extent(BURST - timedelta(minutes=20), BURST + timedelta(minutes=20))
