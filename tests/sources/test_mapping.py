@@ -339,6 +339,49 @@ def test_a_bad_record_does_not_stop_the_others(ledger: Ledger, tmp_path: Path) -
     assert jobs["4"].error_message == 'disk "full"'
 
 
+@pytest.mark.parametrize(
+    ("times", "row", "why"),
+    [
+        (
+            {"format": "iso", "zone": "America/New_York"},
+            "1,a,2026-11-01 10:00,9999-12-31 23:59,ok\n",
+            "end: '9999-12-31 23:59' is not within the years 1 to 9999, in UTC",
+        ),
+        (
+            {"format": "iso"},
+            "1,a,0001-01-01T00:00+01:00,,ok\n",
+            "begin: '0001-01-01T00:00+01:00' is not within the years 1 to 9999, in UTC",
+        ),
+        (
+            {},
+            f"1,a,01.11.2026 10:00,01.11.2026 11:00,{'x' * 140_000}\n",
+            "is not CSV: field larger than field limit (131072)",
+        ),
+    ],
+)
+def test_an_extreme_value_does_not_stop_the_other_records(
+    ledger: Ledger, tmp_path: Path, times: dict[str, str], row: str, why: str
+) -> None:
+    file, good = tmp_path / "runs.csv", "2,b,01.11.2026 10:00,01.11.2026 11:00,ok\n"
+    if times:
+        good = "2,b,2026-11-01 10:00Z,2026-11-01 11:00Z,ok\n"
+    file.write_text(HEADER + row + good)
+    summary = run(ledger, Mapping.model_validate(OWN | {"times": OWN["times"] | times}), file)
+    assert summary.unplaced == [f"line 2: {why}"]
+    assert ledger.get(name_of("p", "2")).state is S.SUCCEEDED
+
+
+def test_a_wait_of_too_many_seconds_does_not_stop_the_other_records(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    file = tmp_path / "log.swf"
+    long = EXAMPLES["swf"].text.replace("  5 100 ", "  99999999999999 100 ")
+    file.write_text(long)
+    summary = run(ledger, read_mapping("swf"), file)
+    assert summary.unplaced == ["line 3: wait: '99999999999999' is too many seconds"]
+    assert len(summary.jobs) == 2
+
+
 def test_a_row_that_lacks_columns_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     file = tmp_path / "cut.csv"
     file.write_text(EXAMPLES["slurm-sacct"].text + "74|train|ann\n")
@@ -401,6 +444,7 @@ def test_a_corrected_file_imports_the_bad_records(ledger: Ledger, tmp_path: Path
         ({"histories": []}, "histories"),
         ({"colour": "red"}, "colour"),
         ({"source": {"kind": "xml"}}, "source.kind"),
+        ({"source": {"kind": "csv", "delimiter": "||"}}, "'||' is not one character"),
         ({"times": {"zone": "Atlantis"}}, "there is no time zone 'Atlantis'"),
         (
             {"histories": [{"name": "{id}", "events": [{"event": "started", "time": "t"}]}]},
@@ -427,6 +471,11 @@ def test_files_that_cannot_be_read(ledger: Ledger, tmp_path: Path) -> None:
     rows = "".join(f"{n},a,01.11.2026 10:00,01.11.2026 11:00,ok\n" for n in range(5_000))
     cut.write_bytes(gzip.compress((HEADER + rows).encode())[:-20])
     with pytest.raises(InputError, match="end-of-stream"):
+        run(ledger, mapping, cut)
+    packed = bytearray(gzip.compress((HEADER + rows).encode()))
+    packed[20:40] = bytes(20)
+    cut.write_bytes(packed)
+    with pytest.raises(InputError, match="decompressing"):
         run(ledger, mapping, cut)
     with pytest.raises(InvalidFieldError, match="did you mean slurm-sacct"):
         read_mapping("slurm-sact")

@@ -19,6 +19,7 @@ SHIPPED: Final = "jobledger.infra.sources.mapping.shipped"
 ATTACHED: Final = "jobledger.infra.sources.attach.shipped"
 """Where the mappings of databases are."""
 UNREPORTED: Final = frozenset({"Contradicted"})
+WHITESPACE: Final = "whitespace"
 
 
 class Kind(StrEnum):
@@ -57,9 +58,16 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _delimiter(text: str) -> str:
+    if text != WHITESPACE and (len(text) != 1 or text in "\r\n"):
+        raise ValueError(f"{text!r} is not one character, such as ';', or {WHITESPACE}")
+    return text
+
+
 EventType = Annotated[str, AfterValidator(_event_type)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
+Delimiter = Annotated[str, AfterValidator(_delimiter)]
 
 
 class Part(BaseModel):
@@ -72,7 +80,7 @@ class Source(Part):
     """Where the records are."""
 
     kind: Kind
-    delimiter: str = ","
+    delimiter: Delimiter = ","
     """For csv: the delimiter; `whitespace` for any number of blanks."""
     columns: tuple[str, ...] = ()
     """For csv: the names of the columns, if the file has no header."""

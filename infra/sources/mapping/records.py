@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import chain
@@ -17,10 +18,9 @@ from typing import Any, Final, NamedTuple, TextIO
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import loads_given
 from jobledger.infra.errors import InputError
-from jobledger.infra.sources.mapping.model import Kind, Source
+from jobledger.infra.sources.mapping.model import WHITESPACE, Kind, Source
 from jobledger.infra.sources.mapping.values import Record, find
 
-WHITESPACE: Final = "whitespace"
 _HEADER: Final = re.compile(r"\s*([^:\s][^:]*?)\s*:\s*(.*)")
 _BLANK: Final = re.compile(r"\s*")
 _PAIR: Final = re.compile(r'([A-Za-z_][\w.]*)=("[^"]*"|\S*)')
@@ -61,7 +61,7 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
             for found in _records(source, text, lambda: os.fstat(raw.fileno()).st_size > size):
                 yield found
                 moved(raw.tell())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(where, 0, getattr(error, "strerror", None) or str(error)) from None
 
 
@@ -120,19 +120,33 @@ class _Lines:
 
 
 def _table(source: Source, lines: _Lines) -> Iterator[Found]:
-    rows: Iterable[list[str]] = (
+    rows: Iterable[list[str] | csv.Error] = (
         (line.split() for line in lines)
         if source.delimiter == WHITESPACE
-        else csv.reader(lines, delimiter=source.delimiter)
+        else _separated(lines, source.delimiter)
     )
     names: list[str] = list(source.columns)
     for row in rows:
-        if not names:
+        if isinstance(row, csv.Error):
+            yield lines.found({}, f"is not CSV: {row}")
+        elif not names:
             names = [name.strip().removeprefix("\ufeff") for name in row]
         elif len(row) < len(names) or any(row[len(names) :]):
             yield lines.found({}, f"has {len(row)} columns instead of {len(names)}")
         else:
             yield lines.found(dict(zip(names, row, strict=False)))
+
+
+def _separated(lines: _Lines, delimiter: str) -> Iterator[list[str] | csv.Error]:
+    """Yields the values of each row, or why it cannot be read; the reader continues with the next line."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    while True:
+        try:
+            yield from reader
+        except csv.Error as error:
+            yield error
+        else:
+            return
 
 
 def _json_lines(lines: _Lines) -> Iterator[Found]:

@@ -66,7 +66,7 @@ def time_of(fields: str | Sequence[str], times: Times) -> ReadTime:
         choice, value = found
         time = choice.parse(choice.path, value)
         for (path, _), value in zip(seconds, values, strict=True):
-            time += timedelta(seconds=_seconds(path, value))
+            time = _later(time, path, value)
         return time
 
     return read
@@ -129,11 +129,18 @@ def _read(path: str, value: Any, times: Times, read: Callable[[str], datetime]) 
         time = read(text_of(value))
     except ValueError:
         raise InvalidFieldError(path, f"{value!r:.80} is not a time ({times.format})") from None
-    if time.tzinfo is not None:
-        return time if time.tzinfo is UTC else time.astimezone(UTC)
-    if times.zone is None:
-        raise InvalidFieldError(path, f"{value!r:.80} has no zone: say it in times.zone")
-    return time.replace(tzinfo=ZoneInfo(times.zone)).astimezone(UTC)
+    if time.tzinfo is UTC:
+        return time
+    if time.tzinfo is None:
+        if times.zone is None:
+            raise InvalidFieldError(path, f"{value!r:.80} has no zone: say it in times.zone")
+        time = time.replace(tzinfo=ZoneInfo(times.zone))
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise InvalidFieldError(
+            path, f"{value!r:.80} is not within the years 1 to 9999, in UTC"
+        ) from None
 
 
 def _epoch_parser(unit: str) -> Parse:
@@ -151,8 +158,12 @@ def _epoch_parser(unit: str) -> Parse:
     return parse
 
 
-def _seconds(path: str, value: Any) -> float:
-    return float(_number(path, value))
+def _later(time: datetime, path: str, value: Any) -> datetime:
+    """Returns the time so many seconds later."""
+    try:
+        return time + timedelta(seconds=float(_number(path, value)))
+    except OverflowError:
+        raise InvalidFieldError(path, f"{value!r:.80} is too many seconds") from None
 
 
 def _number(path: str, value: Any) -> Decimal | int:
