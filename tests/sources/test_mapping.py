@@ -340,6 +340,18 @@ def test_a_bad_record_does_not_stop_the_others(ledger: Ledger, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    "name", ["swf", "slurm-sacct", "pbs-accounting", "celery-events", "github-actions-runs"]
+)
+def test_a_byte_order_mark_is_not_part_of_the_first_record(
+    ledger: Ledger, tmp_path: Path, name: str
+) -> None:
+    """Programs on Windows write it, such as PowerShell, at the beginning of a file in UTF-8."""
+    (file := tmp_path / "file").write_text(EXAMPLES[name].text, "utf-8-sig")
+    summary = run(ledger, read_mapping(name), file)
+    assert (summary.unplaced, len(summary.jobs)) == ([], len(EXAMPLES[name].jobs))
+
+
+@pytest.mark.parametrize(
     ("times", "row", "why"),
     [
         (

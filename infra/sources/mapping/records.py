@@ -25,6 +25,8 @@ _HEADER: Final = re.compile(r"\s*([^:\s][^:]*?)\s*:\s*(.*)")
 _BLANK: Final = re.compile(r"\s*")
 _PAIR: Final = re.compile(r'([A-Za-z_][\w.]*)=("[^"]*"|\S*)')
 DUCKDB: Final = (".duckdb", ".db")
+ENCODING: Final = "utf-8-sig"
+"""UTF-8, with or without the byte order mark that programs on Windows write."""
 
 
 class Found(NamedTuple):
@@ -56,7 +58,7 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
     try:
         with path.open("rb") as raw:
             unpacked: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-            text = io.TextIOWrapper(unpacked, "utf-8", errors="surrogateescape", newline="")
+            text = io.TextIOWrapper(unpacked, ENCODING, errors="surrogateescape", newline="")
             size = os.fstat(raw.fileno()).st_size
             for found in _records(source, text, lambda: os.fstat(raw.fileno()).st_size > size):
                 yield found
@@ -130,7 +132,7 @@ def _table(source: Source, lines: _Lines) -> Iterator[Found]:
         if isinstance(row, csv.Error):
             yield lines.found({}, f"is not CSV: {row}")
         elif not names:
-            names = [name.strip().removeprefix("\ufeff") for name in row]
+            names = [name.strip() for name in row]
         elif len(row) < len(names) or any(row[len(names) :]):
             yield lines.found({}, f"has {len(row)} columns instead of {len(names)}")
         else:
