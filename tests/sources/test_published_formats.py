@@ -134,6 +134,12 @@ CASES = {
         + journal((STARTED, "Started x", "b"), _HOSTNAME="db2"),
         {UNIT: (S.SUCCEEDED, 1, None), "db2/backup.service": (S.RUNNING, 1, None)},
     ),
+    "slurm-sacct names with quotes": Example(
+        "JobID|JobName|Submit|Start|End|State|ExitCode\n"
+        '7|"train|2026-11-01T10:00:00|2026-11-01T10:01:00|2026-11-01T11:00:00|COMPLETED|0:0\n'
+        '8|"a" b|2026-11-01T10:00:00|2026-11-01T10:01:00|2026-11-01T11:00:00|TIMEOUT|0:0\n',
+        {"7": (S.SUCCEEDED, 1, None), "8": (S.EXPIRED, 1, "TIMEOUT")},
+    ),
     "celery-events revoked": Example(
         celery({"type": "task-sent", "name": "add"}, {"type": "task-revoked", "terminated": True, "expired": False, "signum": "15"}),
         {"u": (S.CANCELLED, 1, "revoked")},

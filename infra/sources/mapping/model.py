@@ -82,6 +82,8 @@ class Source(Part):
     kind: Kind
     delimiter: Delimiter = ","
     """For csv: the delimiter; `whitespace` for any number of blanks."""
+    quotes: bool = True
+    """For csv: whether a value can be in double quotes, and have delimiters and line ends then."""
     columns: tuple[str, ...] = ()
     """For csv: the names of the columns, if the file has no header."""
     comment: str | None = None

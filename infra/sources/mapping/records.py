@@ -125,7 +125,7 @@ def _table(source: Source, lines: _Lines) -> Iterator[Found]:
     rows: Iterable[list[str] | csv.Error] = (
         (line.split() for line in lines)
         if source.delimiter == WHITESPACE
-        else _separated(lines, source.delimiter)
+        else _separated(lines, source)
     )
     names: list[str] = list(source.columns)
     for row in rows:
@@ -139,9 +139,13 @@ def _table(source: Source, lines: _Lines) -> Iterator[Found]:
             yield lines.found(dict(zip(names, row, strict=False)))
 
 
-def _separated(lines: _Lines, delimiter: str) -> Iterator[list[str] | csv.Error]:
+def _separated(lines: _Lines, source: Source) -> Iterator[list[str] | csv.Error]:
     """Yields the values of each row, or why it cannot be read; the reader continues with the next line."""
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(
+        lines,
+        delimiter=source.delimiter,
+        quoting=csv.QUOTE_MINIMAL if source.quotes else csv.QUOTE_NONE,
+    )
     while True:
         try:
             yield from reader
