@@ -144,6 +144,15 @@ CASES = {
         celery({"type": "task-sent", "name": "add"}, {"type": "task-revoked", "terminated": True, "expired": False, "signum": "15"}),
         {"u": (S.CANCELLED, 1, "revoked")},
     ),
+    "celery-events sent and received again before the try ends": Example(
+        celery(
+            {"type": "task-sent", "name": "add", "retries": 0}, {"type": "task-received", "name": "add", "retries": 0},
+            {"type": "task-started"}, {"type": "task-sent", "name": "add", "retries": 1},
+            {"type": "task-received", "name": "add", "retries": 1}, {"type": "task-retried", "exception": "Timeout()"},
+            {"type": "task-started"}, {"type": "task-succeeded", "result": "3", "runtime": 0.5},
+        ),
+        {"u": (S.SUCCEEDED, 2, None)},
+    ),
     "celery-events expired": Example(
         celery({"type": "task-sent", "name": "add"}, {"type": "task-revoked", "terminated": False, "expired": True, "signum": None}),
         {"u": (S.EXPIRED, 1, "the task expired before it ran")},
@@ -228,6 +237,24 @@ def test_a_life_ends_as_its_system_says(ledger: Ledger, tmp_path: Path, case: st
     found = {job.name: (job.state, job.attempt, job.error_message) for job in ledger.list()}
     assert found == {f"projects/p/jobs/{job_id(id_)}": job for id_, job in jobs.items()}
     assert run(ledger, mapping, file).events == 0
+
+
+def test_a_retry_of_celery_has_its_exception_and_no_root_of_its_own(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Celery's root_id is the task's own id, if no other task made it."""
+    file = tmp_path / "file"
+    file.write_text(
+        celery(
+            {"type": "task-received", "name": "add", "root_id": "u", "parent_id": None},
+            {"type": "task-started"},
+            {"type": "task-retried", "exception": "Timeout()", "traceback": "..."},
+        )
+    )
+    run(ledger, read_mapping("celery-events"), file)
+    job = ledger.get("projects/p/jobs/u")
+    assert job.root is None
+    assert b"Timeout()" in ledger.history(job.name)[-1].stored
 
 
 def test_what_a_task_run_is_of_is_a_label(ledger: Ledger, tmp_path: Path) -> None:

@@ -237,19 +237,19 @@ class _History:
             **({"displayName": shown} if shown else {}),
             **(self._spec(record) or {}),
         }
-        data = {"labels": labels, "spec": spec, **self._related(record)}
+        data = {"labels": labels, "spec": spec, **self._related(record, name)}
         if at.first_times is not None and self._created_by_commit:
             time = min(time, at.first_times[name])
         return self._to.event(name, ("Created", data, time), at)
 
-    def _related(self, record: Record) -> dict[str, Any]:
-        """Returns the parents and the root of a job, and what triggered it."""
+    def _related(self, record: Record, name: str) -> dict[str, Any]:
+        """Returns the parents and the root of a job, and what triggered it; a job is not its own root."""
         parents = [self._to.name(each) for read in self._parents if (each := read(record))]
-        root = self._root(record) if self._root else None
+        root = (found := self._root and self._root(record)) and self._to.name(found)
         trigger = self._trigger(record) if self._trigger else None
         return {
             **({"parents": parents} if parents else {}),
-            **({"root": self._to.name(root)} if root else {}),
+            **({"root": root} if root and root != name else {}),
             **({"triggeredBy": trigger} if trigger else {}),
         }
 
