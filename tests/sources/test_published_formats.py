@@ -76,6 +76,15 @@ def vertex(kind: str, state: str) -> str:
     return json.dumps({kind: [job]})
 
 
+def argo(phase: str, started: str, finished: str) -> str:
+    ran = {
+        "phase": phase, "startedAt": f"2026-11-01T{started}Z", "finishedAt": f"2026-11-01T{finished}Z",
+    }  # fmt: skip
+    node = {"id": "w-1", "type": "Pod", "displayName": "fit", **ran}
+    about = {"namespace": "ml", "name": "w", "creationTimestamp": "2026-11-01T10:00:00Z"}
+    return json.dumps({"items": [{"metadata": about, "status": {**ran, "nodes": {"w-1": node}}}]})
+
+
 STOPPED_QUERY = {"reason": "stopped", "message": "Job execution was cancelled: User requested cancellation"}  # fmt: skip
 GITHUB_JOB = {"databaseId": 9, "name": "test", "conclusion": "", "completedAt": "0001-01-01T00:00:00Z", "steps": []}  # fmt: skip
 GITHUB_RUN = {
@@ -255,6 +264,16 @@ def test_a_retry_of_celery_has_its_exception_and_no_root_of_its_own(
     job = ledger.get("projects/p/jobs/u")
     assert job.root is None
     assert b"Timeout()" in ledger.history(job.name)[-1].stored
+
+
+def test_a_workflow_that_argo_retries_has_a_new_attempt(ledger: Ledger, tmp_path: Path) -> None:
+    """Argo gives it a new start; the nodes that it runs again keep their ids."""
+    (file := tmp_path / "file").write_text(argo("Failed", "10:00:00", "10:10:00"))
+    run(ledger, read_mapping("argo-workflows"), file)
+    file.write_text(argo("Succeeded", "12:00:00", "12:10:00"))
+    summary = run(ledger, read_mapping("argo-workflows"), file)
+    assert (summary.unplaced, summary.contradicted) == ([], 0)
+    assert {(job.state, job.attempt) for job in ledger.list()} == {(S.SUCCEEDED, 2)}
 
 
 def test_what_a_task_run_is_of_is_a_label(ledger: Ledger, tmp_path: Path) -> None:
