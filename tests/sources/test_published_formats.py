@@ -276,6 +276,24 @@ def test_a_workflow_that_argo_retries_has_a_new_attempt(ledger: Ledger, tmp_path
     assert {(job.state, job.attempt) for job in ledger.list()} == {(S.SUCCEEDED, 2)}
 
 
+def test_a_kubernetes_job_goes_on_after_it_was_suspended(ledger: Ledger, tmp_path: Path) -> None:
+    """Kueue suspends jobs, which then have no start, and get a new one."""
+    file, at = tmp_path / "file", "2026-11-01T10:{:02}:00Z".format
+    about = {"namespace": "ml", "name": "j", "creationTimestamp": at(0)}
+    for minute, type_, status in [
+        (1, "Suspended", "True"),
+        (5, "Suspended", "False"),
+        (9, "Complete", "True"),
+    ]:
+        condition = {"type": type_, "status": status, "lastTransitionTime": at(minute)}
+        seen = {"conditions": [condition]} | ({"startTime": at(5)} if minute > 1 else {})
+        file.write_text(json.dumps({"items": [{"kind": "Job", "metadata": about, "status": seen}]}))
+        summary = run(ledger, read_mapping("kubernetes-jobs"), file)
+        assert (summary.unplaced, summary.contradicted) == ([], 0)
+    (job,) = ledger.list()
+    assert (job.state, job.attempt) == (S.SUCCEEDED, 1)
+
+
 def test_what_a_task_run_is_of_is_a_label(ledger: Ledger, tmp_path: Path) -> None:
     """Its key has a dot, within an object."""
     file = tmp_path / "file"
