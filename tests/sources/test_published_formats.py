@@ -294,6 +294,16 @@ def test_a_kubernetes_job_goes_on_after_it_was_suspended(ledger: Ledger, tmp_pat
     assert (job.state, job.attempt) == (S.SUCCEEDED, 1)
 
 
+def test_a_run_whose_update_time_moved_ended_once(ledger: Ledger, tmp_path: Path) -> None:
+    """GitHub gives no time of the end, and updates a run also after it."""
+    file, mapping = tmp_path / "file", read_mapping("github-actions-runs")
+    for update in ("2026-11-01T16:00:00Z", "2026-11-02T09:00:00Z"):
+        file.write_text(json.dumps({"workflow_runs": [GITHUB_RUN | {"updated_at": update}]}))
+        assert run(ledger, mapping, file).contradicted == 0
+    (job,) = ledger.list()
+    assert (job.state, str(job.end_time)) == (S.EXPIRED, "2026-11-01 16:00:00+00:00")
+
+
 def test_what_a_task_run_is_of_is_a_label(ledger: Ledger, tmp_path: Path) -> None:
     """Its key has a dot, within an object."""
     file = tmp_path / "file"
