@@ -462,6 +462,19 @@ def test_a_corrected_file_imports_the_bad_records(ledger: Ledger, tmp_path: Path
             {"histories": [{"name": "{id}", "events": [{"event": "started", "time": "t"}]}]},
             "did you mean Started?",
         ),
+        (
+            {
+                "histories": [
+                    {
+                        "name": "{id}",
+                        "events": [
+                            {"event": {"field": "end", "values": {"ok": "Suceeded"}}, "time": "end"}
+                        ],
+                    }
+                ]
+            },
+            "event.lookup.values.ok: there is no event type 'Suceeded'",
+        ),
     ],
 )
 def test_an_invalid_mapping_is_refused_with_the_reason(
@@ -472,6 +485,19 @@ def test_an_invalid_mapping_is_refused_with_the_reason(
     with pytest.raises(InvalidFieldError) as caught:
         read_mapping(str(file))
     assert why in str(caught.value)
+
+
+def test_a_state_that_yaml_reads_as_a_number_is_a_text(ledger: Ledger, tmp_path: Path) -> None:
+    exit_codes = {"field": "end state", "values": {0: "Succeeded", "*": "Failed"}}
+    history = {
+        "name": "{id}",
+        "when": {"team": [7]},
+        "events": [{"event": exit_codes, "time": "end"}],
+    }
+    mapping = Mapping.model_validate(OWN | {"histories": [history]})
+    (file := tmp_path / "runs.csv").write_text(HEADER + "1,7,,01.11.2026 11:00,0\n")
+    run(ledger, mapping, file)
+    assert ledger.get(name_of("p", "1")).state is S.SUCCEEDED
 
 
 @pytest.mark.slow

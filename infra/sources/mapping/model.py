@@ -13,7 +13,15 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.domain.values.validation import why_invalid
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
 
 SHIPPED: Final = "jobledger.infra.sources.mapping.shipped"
 ATTACHED: Final = "jobledger.infra.sources.attach.shipped"
@@ -73,7 +81,8 @@ Delimiter = Annotated[str, AfterValidator(_delimiter)]
 class Part(BaseModel):
     """A part of a mapping; unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # YAML reads a state such as 0 as a number.
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 class Source(Part):
@@ -131,6 +140,15 @@ class Lookup(Part):
     """The types by value; `*` matches anything; null means no event."""
 
 
+def _form(event: Any) -> str:
+    return "type" if isinstance(event, str) else "lookup"
+
+
+EventChoice = Annotated[
+    Annotated[EventType, Tag("type")] | Annotated[Lookup, Tag("lookup")], Discriminator(_form)
+]
+"""An event type, or a lookup; an error is about the form that was given."""
+
 Conditions = dict[str, tuple[str, ...]]
 """For each field, the values of which it must have one, with `*` for anything."""
 
@@ -138,7 +156,7 @@ Conditions = dict[str, tuple[str, ...]]
 class EventRule(Part):
     """One event of a record."""
 
-    event: EventType | Lookup
+    event: EventChoice
     time: str | tuple[str, ...]
     """The field of its time, or `FIELD | FIELD` for the first that has one; of several, the others are
     seconds after it."""
