@@ -178,12 +178,37 @@ def how_it_left(
         case SystemExit(code=int() as code):
             message = f"exited with code {code}"
         case SystemExit(code=code):
-            message = str(code)
+            message = _text_of(code)
         case _:
-            message = f"{type(error).__name__}: {error}".removesuffix(": ")
+            message = exception_message(error)
             failure = {"error": {"code": UNKNOWN, "message": message}}
             return "Failed", failure | {"traceback": _traceback(error)}
     return "Failed", {"error": {"code": UNKNOWN, "message": message}}
+
+
+def exception_message(error: BaseException) -> str:
+    """Returns an exception's type and text, also of one whose text cannot be made.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        Its type, and its text if it has one.
+
+    Examples:
+        >>> from jobledger.domain.running import exception_message
+        >>> exception_message(ValueError("too small"))
+        'ValueError: too small'
+    """
+    return f"{type(error).__name__}: {_text_of(error)}".removesuffix(": ")
+
+
+def _text_of(value: object) -> str:
+    """Returns a value's text; a method `__str__` of a user's class may raise anything."""
+    try:
+        return str(value)
+    except Exception as failure:
+        return f"<its text cannot be made: {type(failure).__name__}>"
 
 
 def _traceback(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
+from jobledger.domain.running import exception_message
 from jobledger.infra.plugins.recorder import Recorder
 
 FLUSH_SECONDS: Final = 3.0
@@ -59,7 +60,7 @@ class AirflowListener:
     @hookimpl
     def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: Any) -> None:  # noqa: ARG002
         """A try has failed, whether or not another follows."""
-        text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
+        text = exception_message(error) if isinstance(error, BaseException) else error
         message = text or f"try {task_instance.try_number} failed"
         self._task(task_instance, "Failed", task_instance.end_date, error=message)
 

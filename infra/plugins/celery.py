@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from celery import signals
+from jobledger.domain.running import exception_message
 from jobledger.infra.plugins.recorder import Recorder
 
 MAX_TEXT: Final = 4_000
@@ -149,6 +150,6 @@ def _error(exception: Any, info: Any) -> dict[str, Any]:
     traceback = getattr(info, "traceback", None)
     return {
         "code": 2,
-        "message": f"{type(exception).__name__}: {exception}",
+        "message": exception_message(exception),
         **({"stackTrace": str(traceback)[-MAX_TEXT:]} if traceback else {}),
     }

@@ -96,6 +96,16 @@ def test_a_block_ends_in_the_state_of_its_exception(
     assert (found, {key: data[key] for key in data if key != "traceback"}) == (type_, entries)
 
 
+def test_an_exception_whose_text_cannot_be_made_is_an_error_too() -> None:
+    class BrokenError(Exception):
+        def __str__(self) -> str:
+            return f"{self.args[0]}"
+
+    found, data = how_it_left(BrokenError(), None)
+    message = "BrokenError: <its text cannot be made: IndexError>"
+    assert (found, data["error"]) == ("Failed", {"code": 2, "message": message})
+
+
 def lines(record: RunRecord) -> list[str]:
     to = [] if record.destination is None else [destination_line(record.destination)]
     return [record.first_line, *to, *map(report_line, record.reports)]
