@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import wraps
 from typing import Any, TypeVar
@@ -28,13 +28,19 @@ def job_function(name: str, block: Block) -> Callable[[Function], Function]:
         The decorator.
 
     Raises:
-        InvalidFieldError: The function is a coroutine function.
+        InvalidFieldError: The function is a coroutine function, or a generator function.
     """
 
     def decorate(function: Any) -> Any:
         if inspect.iscoroutinefunction(function):
             raise InvalidFieldError(
                 "job", f"{function.__qualname__} is a coroutine function: use AsyncLedger.job"
+            )
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise InvalidFieldError(
+                "job",
+                f"{function.__qualname__} is a generator function, which runs after its call:"
+                " write `with ledger.run(...)` in it",
             )
         naming = _Naming(name, function)
 
@@ -88,10 +94,13 @@ class _Naming:
         try:
             return self._name.format(**values)
         except (KeyError, IndexError, ValueError) as error:
-            known = ", ".join(f"{{{key}}}" for key in values)
-            raise InvalidFieldError(
-                "name", f"{self._name!r} has {error}, which is no parameter; there are {known}"
-            ) from None
+            raise self._unknown(f"has {error}, which is no parameter", values) from None
+        except (AttributeError, TypeError):
+            raise self._unknown("has a part of a parameter, which is a text here", values) from None
+
+    def _unknown(self, why: str, values: Iterable[str]) -> InvalidFieldError:
+        known = ", ".join(f"{{{key}}}" for key in values)
+        return InvalidFieldError("name", f"{self._name!r} {why}; there are {known}")
 
 
 def _keep(run: Run, made: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -128,3 +129,26 @@ def test_a_name_with_an_unknown_parameter(ledger: Ledger) -> None:
 
     with pytest.raises(InvalidFieldError, match=r"there are \{color\}"):
         paint("red")
+
+
+def test_a_name_with_a_part_of_a_parameter(ledger: Ledger) -> None:
+    @ledger.job("projects/p/jobs/{config.model}")
+    def train(config: object) -> None:
+        """Trains."""
+
+    with pytest.raises(InvalidFieldError, match=r"part of a parameter.*there are \{config\}"):
+        train(object())
+
+
+def test_generator_functions_are_refused(ledger: Ledger) -> None:
+    """Their body runs after the call, so that the job would have ended before."""
+
+    def batches() -> Iterator[int]:
+        yield 1
+
+    async def pages() -> AsyncIterator[int]:
+        yield 1
+
+    for function in (batches, pages):
+        with pytest.raises(InvalidFieldError, match=r"is a generator function"):
+            ledger.job("projects/p/jobs/x")(function)
