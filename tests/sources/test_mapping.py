@@ -515,6 +515,13 @@ def test_files_that_cannot_be_read(ledger: Ledger, tmp_path: Path) -> None:
     cut.write_bytes(packed)
     with pytest.raises(InputError, match="decompressing"):
         run(ledger, mapping, cut)
+    for text, why in (
+        ('{"id": 1}\n{"id"', "line 2"),
+        ("[" * 100_000, "nests too deep"),
+    ):
+        (broken := tmp_path / "broken.json").write_text(text)
+        with pytest.raises(InputError, match=f"{broken}: is not JSON: .*{why}"):
+            run(ledger, read_mapping("argo-workflows"), broken)
     with pytest.raises(InvalidFieldError, match="did you mean slurm-sacct"):
         read_mapping("slurm-sact")
 

@@ -60,17 +60,21 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
             unpacked: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
             text = io.TextIOWrapper(unpacked, ENCODING, errors="surrogateescape", newline="")
             size = os.fstat(raw.fileno()).st_size
-            for found in _records(source, text, lambda: os.fstat(raw.fileno()).st_size > size):
+            for found in _records(
+                source, where, text, lambda: os.fstat(raw.fileno()).st_size > size
+            ):
                 yield found
                 moved(raw.tell())
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(where, 0, getattr(error, "strerror", None) or str(error)) from None
 
 
-def _records(source: Source, text: TextIO, grows: Callable[[], bool]) -> Iterator[Found]:
+def _records(
+    source: Source, where: str, text: TextIO, grows: Callable[[], bool]
+) -> Iterator[Found]:
     """`grows` returns whether the file is still being written."""
     if source.kind is Kind.JSON:
-        return _documents(source, text)
+        return _documents(source, where, text.read())
     lines = _Lines(source, text, grows)
     return chain(_of_lines(source, lines), _unfinished(lines))
 
@@ -184,10 +188,10 @@ def _matched(source: Source, lines: _Lines) -> Iterator[Found]:
         yield lines.found(record)
 
 
-def _documents(source: Source, text: TextIO) -> Iterator[Found]:
+def _documents(source: Source, where: str, text: str) -> Iterator[Found]:
     """Yields the records of a JSON document, or of several consecutive ones."""
     records = (
-        record for document in _each_document(text.read()) for record in _listed(source, document)
+        record for document in _each_document(where, text) for record in _listed(source, document)
     )
     for number, record in enumerate(records, 1):
         if isinstance(record, dict):
@@ -196,11 +200,11 @@ def _documents(source: Source, text: TextIO) -> Iterator[Found]:
             yield Found(f"record {number}", {}, "is not a JSON object")
 
 
-def _each_document(text: str) -> Iterator[Any]:
+def _each_document(where: str, text: str) -> Iterator[Any]:
     try:
         document = loads_given(text)
-    except ValueError as error:
-        whole = error
+    except ValueError:
+        pass  # It may be several documents.
     else:
         yield document
         return
@@ -208,8 +212,10 @@ def _each_document(text: str) -> Iterator[Any]:
     while at < len(text):
         try:
             document, end = decoder.raw_decode(text, at)
-        except ValueError:
-            raise InputError("document", 0, f"is not JSON: {whole}") from None
+        except ValueError as error:
+            raise InputError(where, 0, f"is not JSON: {error}") from None
+        except RecursionError:
+            raise InputError(where, 0, "is not JSON: it nests too deep") from None
         yield document
         at = _BLANK.match(text, end).end()  # type: ignore[union-attr] # It matches nothing, too.
 
