@@ -68,12 +68,12 @@ def query(**fields: Any) -> dict[str, Any]:
     return {"jobReference": {"jobId": "q"}, "statistics": times, **fields}
 
 
-def vertex(kind: str, state: str) -> str:
+def vertex(kind: str, state: str, **more: Any) -> str:
     job = {
         "name": "projects/1/locations/l/x/7", "state": state, "createTime": "2026-11-01T10:00:00Z",
         "startTime": "2026-11-01T10:01:00Z", "endTime": "2026-11-01T10:05:00Z",
     }  # fmt: skip
-    return json.dumps({kind: [job]})
+    return json.dumps({kind: [job | more]})
 
 
 def argo(phase: str, started: str, finished: str) -> str:
@@ -224,6 +224,10 @@ CASES = {
     ),
     "vertex-jobs pipelines": Example(
         vertex("trainingPipelines", "PIPELINE_STATE_CANCELLED"), {VERTEX: (S.CANCELLED, 1, None)}
+    ),
+    "vertex-jobs cancelled with a message": Example(
+        vertex("pipelineJobs", "PIPELINE_STATE_CANCELLED", error={"code": 1, "message": "cancelled by ada"}),
+        {VERTEX: (S.CANCELLED, 1, "cancelled by ada")},
     ),
     "swf cancelled before it ran": Example(
         "; UnixStartTime: 1300000000\n"
