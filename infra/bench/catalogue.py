@@ -114,7 +114,7 @@ growth     | growth_page        | growth.page                | fleet page, {grow
 growth     | growth_server_memory | growth.server_memory     | memory of a server in use, {grown} events | at {young} events | MiB | <= | 1.5 | 1.1
 growth     | growth_export_memory | growth.export_memory     | memory of an export of all, {grown} events | at {young} events | MiB | <= | 1.5 | 1.1
 """
-"""Group, id, function, what is measured, what stands beside it, unit, which bound, must, aim."""
+"""The columns: group, id, function, measure, comparison, unit, kind of bound, required bound, target."""
 
 
 def _measures() -> tuple[Measure, ...]:
@@ -127,7 +127,6 @@ def _measure(line: str) -> Measure:
 
 
 ALL: Final = _measures()
-GROUPS: Final = tuple(dict.fromkeys(measure.group for measure in ALL))
 ASKED_FOR: Final = frozenset({"growth"})
 """Groups that are measured only if they are named, because they take hours and much disk."""
 CORE: Final = frozenset({"writing", "reading", "past"})

@@ -21,59 +21,75 @@ QUICK_PAIRS: Final = 3
 QUICK_LIMIT_SECONDS: Final = 110.0
 """After this time, the quick form starts no further row."""
 
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ROW", help="Ids or groups of rows, or globs; default: all but growth."),
+]
+Listed = Annotated[
+    bool, typer.Option("--list", help="Show what can be measured, and measure nothing.")
+]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick",
+        help="Small histories and short runs: appends, reads and the past in two minutes,"
+        " to compare before and after a change.",
+    ),
+]
+Before = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        dir_okay=False,
+        exists=True,
+        help="An earlier file of --json, to compare with.",
+    ),
+]
+Busy = Annotated[
+    bool, typer.Option("--busy", help="Keep one core busy with something else meanwhile.")
+]
+File = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write each row to this file as soon as it is measured."),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(min=0.1, help="How long one run of one side takes; default: 2."),
+]
+Times = Annotated[
+    int | None,
+    typer.Option("--times", "--pairs", min=1, help="Pairs of runs; default: 5, or 3 if --quick."),
+]
+Events = Annotated[
+    int | None,
+    typer.Option(
+        min=1_000, help="For the rows of growth: events of the larger ledger; default: 20 million."
+    ),
+]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        help="The folder job_events of Google's 2011 trace, for long histories; default: simulated jobs.",
+    ),
+]
+
 
 def bench(
     context: typer.Context,
-    ids: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ROW...", help="Ids, groups or globs; default: all but growth."),
-    ] = None,
-    listed: Annotated[
-        bool, typer.Option("--list", help="Show what can be measured, and measure nothing.")
-    ] = False,
-    quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick",
-            help="Small histories and short runs: appends, reads and the past in two minutes,"
-            " to compare before and after a change.",
-        ),
-    ] = False,
-    before: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", dir_okay=False, exists=True, help="Compare with that --json."),
-    ] = None,
-    busy: Annotated[
-        bool, typer.Option("--busy", help="Keep one core busy with something else meanwhile.")
-    ] = False,
-    json: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write each row there as soon as it is measured."),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(min=0.1, help="How long one run of one side takes; default: 2."),
-    ] = None,
-    times: Annotated[
-        int | None,
-        typer.Option(
-            "--times", "--pairs", min=1, help="Pairs of runs; default: 5, or 3 if --quick."
-        ),
-    ] = None,
-    events: Annotated[
-        int | None,
-        typer.Option(min=1_000, help="Events of the ledger that has grown; default: 20 million."),
-    ] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            file_okay=False,
-            help="A trace's job_events, for long histories; else one is simulated.",
-        ),
-    ] = None,
+    ids: Ids = None,
+    listed: Listed = False,
+    quick: Quick = False,
+    before: Before = None,
+    busy: Busy = False,
+    json: File = None,
+    seconds: Seconds = None,
+    times: Times = None,
+    events: Events = None,
+    trace: Trace = None,
 ) -> None:
-    """Measure the ledger and its peers on this machine.
+    """Measure the ledger, and what it is compared with, on this machine.
 
     The two sides of a row run in turn. The ratio is the median of the ratios of the pairs, and
     the spread is the smallest and the largest of them. CPU is that of one operation: of the client's

@@ -11,7 +11,7 @@ from jobledger.infra.bench.meter import Reading
 from jobledger.infra.bench.pairs import Pair
 
 DIGITS: Final = 6
-"""Of each figure that is kept."""
+"""The significant digits of each figure in the file."""
 
 
 def row_of(measure: Measure, pairs: list[Pair]) -> dict[str, Any]:

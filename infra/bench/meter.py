@@ -21,7 +21,7 @@ class Reading(NamedTuple):
     """One run of one side."""
 
     value: float
-    """In the row's unit."""
+    """The measured value, in the row's unit."""
     cpu: float | None = None
     """CPU microseconds of the client process or processes for one operation; None if not measured."""
     server_cpu: float | None = None
@@ -72,7 +72,7 @@ class Meter:
         self.server_cpu = None if server is None or now is None else now - server
 
     def reading(self, value: float, operations: float, cpu: float | None = None) -> Reading:
-        """A value, and the CPU divided by so many operations; `cpu` are seconds measured otherwise."""
+        """Returns a value with the CPU time of one operation; `cpu` (seconds) replaces the measured CPU time."""
         own = self.cpu if cpu is None else cpu
         server = None if self.server_cpu is None else self.server_cpu * MICROSECONDS / operations
         return Reading(value, own * MICROSECONDS / operations, server)
@@ -122,7 +122,7 @@ def repeated(meter: Meter, call: Callable[[], Any], seconds: float) -> Reading:
 def milliseconds(
     meter: Meter, call: Callable[[], Any], seconds: float, at_least: int = 5
 ) -> Reading:
-    """The median of the milliseconds of the calls that fit in so long; the first one is not counted."""
+    """Calls for `seconds`, and returns the median duration in milliseconds; the first call is not counted."""
     call()
     taken: list[float] = []
     with meter:

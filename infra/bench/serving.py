@@ -93,7 +93,7 @@ def free_port() -> int:
 def load_on(
     arena: Arena, server: Serving, what: str, connections: int, per_answer: int = 1
 ) -> Reading:
-    """Answers a second, times what is done for each, and the server's CPU."""
+    """Measures answers per second times `per_answer`, and the server's CPU."""
     with arena.meter(server.pid) as meter:
         taken = finished(start_load(server, what, connections, arena.seconds))
     done = taken.answers * per_answer

@@ -32,16 +32,14 @@ WORKER = {"worker": "worker-17"}
 OUTPUT = {"modelUri": "gs://bucket/model/12345678901234"}
 SHARED_JOBS = 8
 """Jobs that all processes write to."""
-SHARED_EVERY = 4
-"""One in so many writes is on a shared job."""
 WARM_SHARE = 0.25
-"""Of the seconds that are measured, before them."""
+"""The warm-up, as a share of the measured seconds."""
 
 NUMBERS = count()
-"""Of jobs: no turn makes one that another made."""
+"""Numbers for jobs' names, so that no turn repeats a name of another."""
 
 Work = Callable[[float], int]
-"""Works for so many seconds; returns how many events it appended."""
+"""Works for a number of seconds; returns how many events it appended."""
 
 
 def ready_events(jobs: int) -> Iterator[Event]:
@@ -133,7 +131,7 @@ def shared(dsn: str, name: str, threads: str) -> Iterator[Work]:
 
 @contextmanager
 def append_async(dsn: str, name: str, tasks: str) -> Iterator[Work]:
-    """Through `AsyncLedger`, of so many tasks of one loop."""
+    """Appends through `AsyncLedger`, from tasks of one loop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ledger: AsyncLedger = runner.run(AsyncLedger.open(dsn, name))
 

@@ -51,7 +51,7 @@ CERTAINTY: Final = 3.0
 
 @contextmanager
 def recording(arena: Arena) -> Iterator[Sides]:
-    """Predictions a second, sampled all, beside INSERTs of the very same rows, as many a transaction."""
+    """Predictions recorded per second, all of them sampled, and INSERTs of the same rows in transactions of the same size."""
     recorded = arena.sizes.predictions
     batches = [_predictions(first) for first in range(0, recorded, BATCH)]
     count = BATCH * len(batches)

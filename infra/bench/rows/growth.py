@@ -22,12 +22,12 @@ from jobledger.infra.bench.serving import PROGRAM, served
 from jobledger.infra.errors import LedgerUnavailableError
 
 FED_EVENTS: Final = 10_000
-"""As many events are read from the end of the feed in one turn."""
+"""How many events one turn reads from the end of the feed."""
 TIMEOUT_SECONDS: Final = 600.0
 MEBIBYTE: Final = 1024 * 1024
 PATHS: Final = ("/", "/ledger/v1/jobs?pageSize=100", "/ledger/v1/jobs:count", "/reports")
 PAGES: Final = 20
-"""How often each is asked for before a server's memory is read."""
+"""How often each path is requested before the server's memory is read."""
 SAMPLE_SECONDS: Final = 0.05
 
 
@@ -125,7 +125,7 @@ def page(arena: Arena) -> Iterator[Sides]:
 
 @contextmanager
 def server_memory(arena: Arena) -> Iterator[Sides]:
-    """MiB of a server after pages, lists and counts were asked of it."""
+    """The memory of a server in MiB, after requests for pages, lists and counts."""
 
     def measure(of: History) -> Reading:
         with (

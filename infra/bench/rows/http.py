@@ -23,7 +23,7 @@ WRITERS: Final = 64
 JOB: Final = "projects/bench/jobs/j1"
 PATH: Final = f"/v1/{JOB}"
 AHEAD_SECONDS: Final = 1.0
-"""How long writers have been at it when gets begin, and go on after them."""
+"""How long writers write before the first GET, and after the last."""
 FACTS: Final = (Preparing(), Started(), Succeeded(), Retried())
 
 

@@ -25,7 +25,7 @@ from jobledger.infra.transfer.simulation import simulate
 
 SIMULATED_JOBS: Final = 25_000
 FEWER: Final = 10
-"""So many times fewer events has the history beside a long one."""
+"""A long history has this many times the events of the short one."""
 RUNNING: Final = "state = RUNNING"
 JOB: Final = "projects/bench/jobs/long"
 NEWEST_BY_HAND: Final = b"""
@@ -79,14 +79,14 @@ class History:
         return when
 
     def select(self, statement: bytes, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Rows of a statement by hand."""
+        """Returns the rows of a statement that does without the ledger's projections."""
         with self.ledger.connection() as connection:
             connection.execute("SET work_mem = '256MB'")
             return connection.execute(statement, parameters).fetchall()
 
 
 def history(arena: Arena, events: int) -> History:
-    """The history of so many events, made once a run; nothing works in its background."""
+    """Returns a history of this many events, made once for all rows, without background work."""
     key = f"history {events}"
     if key not in arena.kept:
         if "base" not in arena.kept:

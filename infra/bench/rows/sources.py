@@ -52,9 +52,9 @@ CHANGES_OF_A_JOB: Final = 4
 ONE_JOB: Final = CHANGES.format(jobs=1).replace("\n", " ").strip() + ";\n"
 JOBS_AT_ONCE: Final = 250
 SECOND: Final = 1_000_000
-"""In the trace's microseconds."""
+"""One second in the unit of the trace's times, microseconds."""
 START_SECONDS: Final = 2.0
-"""Until a process has begun to follow."""
+"""How long a process may take to begin to follow."""
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def _follower(ledger: Ledger, dsn: str, slot: str = SLOT) -> Follower:
 
 
 def _make_changes(dsn: str, changes: int) -> int:
-    """Makes so many changes in the source, in transactions of a thousand; returns how many."""
+    """Makes changes in the source, in transactions of a thousand; returns their number."""
     turns = changes // (JOBS_AT_ONCE * CHANGES_OF_A_JOB)
     for _ in range(turns):
         _execute(dsn, CHANGES.format(jobs=JOBS_AT_ONCE))

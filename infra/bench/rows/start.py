@@ -37,7 +37,7 @@ def cli_list(arena: Arena) -> Iterator[Sides]:
 
 
 def _environment(arena: Arena) -> Mapping[str, str]:
-    """That of a program that was run before: its bytecode is kept, here until the arena is closed."""
+    """Returns the environment of a program whose bytecode is cached, until the arena is closed."""
     given = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
     return given | {"PYTHONPYCACHEPREFIX": str(arena.scratch / "bytecode")}
 

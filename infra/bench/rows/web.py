@@ -30,7 +30,7 @@ SHORT: Final = "projects/bench/jobs/short"
 COMPRESSION: Final = 5
 WARM_MOVES: Final = 5
 MOVES: Final = 5
-"""Of the cursor in one turn, as one who drags it makes them."""
+"""How often one turn moves the cursor, as when a person drags it."""
 FIRST_PLACE: Final = 20_000
 STEP: Final = 300
 WORDS: Final = 97
@@ -41,7 +41,7 @@ HAPPENED: Final = """
   look();
 })
 """
-"""When the browser noted an entry of that name, in milliseconds."""
+"""Waits until the browser has a performance entry of this name, and returns its time in milliseconds."""
 PAINTED: Final = "first-contentful-paint"
 READY: Final = "ready"
 MOVED: Final = """

@@ -26,7 +26,7 @@ VALUES ('projects/bench/jobs/j-' || :job, 1, 'Created', '{{"labels":{{"env":"pro
 """
 CALLERS: Final = 64
 THREADS: Final = 8
-"""Of each of several processes."""
+"""The threads of each process, if there are several."""
 STOCK_PROCESSES: Final = (1, 2, 8)
 
 

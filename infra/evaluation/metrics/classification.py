@@ -1,9 +1,8 @@
 """How well labels were predicted: curves of precision and recall, and confusion matrices.
 
-Shapes are those of Data Labeling v1beta1 (`PrCurve`, `ConfusionMatrix`); sklearn's numbers are the
-measure of right. Two things are asked of sklearn's curve where others would ask for each anew: the
-area under it and the average precision are sums over the very same arrays. Sklearn takes a second of
-CPU to load, so it is loaded when something is measured.
+The JSON is that of Data Labeling v1beta1 (`PrCurve`, `ConfusionMatrix`), and the numbers equal those
+of scikit-learn. The area under a curve and the average precision are computed from the same arrays of
+one call. Scikit-learn takes a second of CPU to load, so it is loaded when something is measured.
 """
 
 from collections.abc import Sequence
@@ -21,14 +20,14 @@ THRESHOLDS: Final = 101
 """0.00, 0.01 .. 1.00."""
 TOP_FIVE: Final = 5
 CERTAIN: Final = 0.5
-"""From this score on a label of several counts as predicted in a confusion matrix."""
+"""The lowest score with which a confusion matrix of several labels counts a label as predicted."""
 
 
 class Scored(NamedTuple):
     """Predictions and truth of n examples over k labels."""
 
     labels: Sequence[str]
-    """In the annotation spec set's order; labels met outside it come after."""
+    """The labels in the annotation spec set's order, then other labels that occur."""
     truth: Bools
     """n x k."""
     scores: Floats
@@ -77,35 +76,42 @@ def classification_evaluations(
         raise ValueError("a score is infinite; scores are numbers from 0 to 1")
     thresholds = np.arange(entries) / (entries - 1)
     scores = np.where(np.isnan(scored.scores), -np.inf, scored.scores)
-    # Stable: of equals the earlier label.
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP_FIVE]
-    true = np.count_nonzero(scored.truth, axis=0)
-    all_labels = np.broadcast_to(np.arange(len(scored.labels)), scores.shape)
-    by_label = [
-        _found(thresholds, scored.truth, scores, labels)
-        for labels in (all_labels, best[:, :1], best)
-    ]
-    over_all = [_Found(each.predicted.sum(axis=0), each.hits.sum(axis=0)) for each in by_label]
+    by_label = _by_label(thresholds, scored.truth, scores)
     ranked = _ranked(scores)
-
-    curves = list[JsonObject]()
-    precisions = list[float]()
-    for index in range(len(scored.labels)):
-        area, precision = _under_curve(scored.truth[:, index], ranked[:, index])
-        found = [_Found(each.predicted[index], each.hits[index]) for each in by_label]
-        rows = _entries(thresholds, found, int(true[index]))
-        spec = _spec(scored.labels, index)
-        curves.append({"annotationSpec": spec} | _curve(area, precision, rows))
-        if true[index]:
-            precisions.append(precision)
+    curves, mean = _label_curves(scored, thresholds, by_label, ranked)
+    over_all = [_Found(each.predicted.sum(axis=0), each.hits.sum(axis=0)) for each in by_label]
     area, _ = _under_curve(scored.truth.ravel(), ranked.ravel())
-    mean = sum(precisions) / len(precisions) if precisions else 0.0
-    rows = _entries(thresholds, over_all, int(true.sum()))
+    rows = _entries(thresholds, over_all, int(np.count_nonzero(scored.truth)))
     matrix = _pairs(scored.truth, scores) if multi_label else _best_pairs(scored.truth, scores)
     return [
         {"prCurve": _curve(area, mean, rows), "confusionMatrix": _matrix(scored.labels, matrix)},
         *({"prCurve": curve} for curve in curves),
     ]
+
+
+def _by_label(thresholds: Floats, truth: Bools, scores: Floats) -> list[_Found]:
+    """The predictions of each label: if all labels of an example count, its best one, its best five."""
+    # Stable: of equals the earlier label.
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP_FIVE]
+    all_labels = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    return [_found(thresholds, truth, scores, labels) for labels in (all_labels, best[:, :1], best)]
+
+
+def _label_curves(
+    scored: Scored, thresholds: Floats, by_label: Sequence[_Found], ranked: Floats
+) -> tuple[list[JsonObject], float]:
+    """The curve of each label, and the mean average precision of those that are true of an example."""
+    curves = list[JsonObject]()
+    precisions = list[float]()
+    for index, true in enumerate(np.count_nonzero(scored.truth, axis=0).tolist()):
+        area, precision = _under_curve(scored.truth[:, index], ranked[:, index])
+        found = [_Found(each.predicted[index], each.hits[index]) for each in by_label]
+        rows = _entries(thresholds, found, true)
+        spec = _spec(scored.labels, index)
+        curves.append({"annotationSpec": spec} | _curve(area, precision, rows))
+        if true:
+            precisions.append(precision)
+    return curves, sum(precisions) / len(precisions) if precisions else 0.0
 
 
 def _found(thresholds: Floats, truth: Bools, scores: Floats, labels: Counts) -> _Found:
@@ -122,13 +128,13 @@ def _found(thresholds: Floats, truth: Bools, scores: Floats, labels: Counts) -> 
 
 
 def _from_each_on(counts: Counts) -> Counts:
-    """How many reach 0 thresholds, just the lowest, just two ..: how many reach the lowest, the next .."""
+    """Turns counts by the number of thresholds reached into counts that reach each threshold."""
     sums: Counts = counts[:, :0:-1].cumsum(axis=1)[:, ::-1]
     return sums
 
 
 def _entries(thresholds: Floats, found: Sequence[_Found], true: int) -> list[JsonObject]:
-    """One for each threshold; `found` is among all labels, the best one, and the best five."""
+    """One entry for each threshold; `found` is among all labels, the best one, and the best five."""
     columns = {"confidenceThreshold": thresholds.tolist()}
     for suffix, (predicted, hits) in zip(("", "At1", "At5"), found, strict=True):
         columns["recall" + suffix] = _ratio(hits, np.full_like(hits, true))
@@ -138,13 +144,13 @@ def _entries(thresholds: Floats, found: Sequence[_Found], true: int) -> list[Jso
 
 
 def _ratio(part: Counts, whole: Counts) -> list[float]:
-    """0 where the whole is."""
+    """Returns part / whole, and 0 where the whole is 0."""
     ratios: list[float] = (part / np.maximum(whole, 1)).tolist()
     return ratios
 
 
 def _ranked(scores: Floats) -> Floats:
-    """The scores with something finite below them all, which is what sklearn takes, for -inf."""
+    """Replaces -inf by a finite score below all others, because sklearn refuses infinite scores."""
     missing = np.isneginf(scores)
     if not missing.any():
         return scores
@@ -153,8 +159,8 @@ def _ranked(scores: Floats) -> Floats:
 
 
 def _under_curve(true: Bools, scores: Floats) -> tuple[float, float]:
-    """The area under the curve, and the average precision as sklearn sums it up."""
-    if not true.any():  # Sklearn would say that all of it was recalled.
+    """The area under the curve, and the average precision, both as sklearn computes them."""
+    if not true.any():  # Sklearn would return a recall of 1.
         return 0.0, 0.0
     from sklearn.metrics import auc, precision_recall_curve
 
