@@ -91,6 +91,8 @@ COLUMNS: Final[dict[str, Column]] = {
 }
 """The fields a filter may name, in snake or camel case; also `labels.KEY`, `spec.PATH` and `output.PATH`."""
 
+JSON_FIELDS: Final = ("labels.KEY", "spec.PATH", "output.PATH")
+"""How errors name the fields within a job's JSON."""
 GOOGLE_LABELS: Final = "google_labels"
 """The field for labels by the keys and values that Google's APIs show; domain/values/labels.py maps them."""
 GOOGLE_LABEL: Final = sql.template(__package__, "google_label")
@@ -150,7 +152,7 @@ class Rendering:
         column = COLUMNS.get(".".join(_snake(part) for part in field))
         if column is None:
             asked = ".".join(field)
-            meant = did_you_mean(asked, (*COLUMNS, *LISTS))
+            meant = did_you_mean(asked, (*COLUMNS, *LISTS, *JSON_FIELDS))
             raise InvalidFieldError(asked_by, f"there is no field {asked!r}{meant}")
         return SQL("({})").format(SQL(column.expression)), column
 
