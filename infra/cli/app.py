@@ -42,11 +42,14 @@ Project = Annotated[
 ServerUrl = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="Ask this server instead of the database, or JOBLEDGER_SERVER."
+        metavar="URL", help="Ask this server instead of the database; default: JOBLEDGER_SERVER."
     ),
 ]
 Token = Annotated[
-    str | None, typer.Option(help="The token to ask it with; better JOBLEDGER_TOKEN.")
+    str | None,
+    typer.Option(
+        help="The token for that server; default: JOBLEDGER_TOKEN, which process lists do not show."
+    ),
 ]
 Local = Annotated[
     bool,

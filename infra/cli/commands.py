@@ -70,7 +70,7 @@ serve          | cli.server.serve:serve              | Serve the ledger over HTT
 serve-grpc     | cli.server.serve:serve_grpc         | Serve Google's Vertex AI and Data Labeling job APIs over gRPC, for their Python clients.
 scheduler      | cli.evaluation.evaluate:scheduler   | Start and continue the runs of evaluation jobs when they are due; of several schedulers one is active.
 evaluations    | cli.evaluation.evaluate:evaluations | Show the results of an evaluation job, one line per run, or draw one run's evaluation.
-bench          | bench.command:bench                 | Measure the ledger and its peers on this machine.
+bench          | bench.command:bench                 | Measure the ledger, and what it is compared with, on this machine.
 attach         | cli.sources.attaching:attach         | Follow another system's PostgreSQL database: jobledger attach DSN --as airflow.
 follow         | cli.sources.following:follow        | Follow a Kubernetes cluster: its Jobs, Pods and Events.
 detach         | cli.sources.attaching:detach         | Stop following a database: remove the slot and the publication, and restore REPLICA IDENTITY.

@@ -126,6 +126,11 @@ def say(text: str) -> None:
     OUT.print(text, markup=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns the number with its noun: `1 event`, `2 events`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def aside(text: str) -> None:
     """Prints a note on standard error."""
     ERR.print(text, style="dim", markup=False)

@@ -31,7 +31,15 @@ class Unloaded(TyperCommand):
             holder.command(self.name, context_settings=settings)(found)
         group = get_command(holder)
         assert isinstance(group, TyperGroup)
-        return group.commands[self.name]
+        return _plain(group.commands[self.name])
+
+
+def _plain(command: Any) -> Any:
+    """Returns the command with plain help: rich would break its lines as the docstring does."""
+    command.rich_markup_mode = None
+    for each in getattr(command, "commands", {}).values():
+        _plain(each)
+    return command
 
 
 class LazyGroup(TyperGroup):

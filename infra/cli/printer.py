@@ -26,7 +26,7 @@ class Printer:
     """Prints on one of the standard streams; imports rich when something needs it."""
 
     def __init__(self, *, error: bool = False) -> None:
-        """On standard output, or with `error` on standard error."""
+        """Prints on standard output, or with `error` on standard error."""
         self._error = error
 
     @property

@@ -249,7 +249,9 @@ def test_verify_names_what_differs_and_exits_1(cli: Cli, ledger: Ledger) -> None
     ledger.create("projects/p/jobs/x")
     with ledger.connection() as connection:
         connection.execute("UPDATE jobs SET state = 'RUNNING'")
-    assert "differs: projects/p/jobs/x state is" in cli("verify", code=1)
+    out = cli("verify", code=1)
+    assert "differs: projects/p/jobs/x state is" in out
+    assert "1 job replayed from 1 event: 1 finding" in out
     assert cli.child("verify", "--json").returncode == 1
 
 
@@ -368,6 +370,11 @@ def test_shared_options_may_stand_anywhere_before_a_command_of_the_users() -> No
 @pytest.mark.parametrize("command", [[], ["run"], ["list"], ["record"], ["import"], ["bench"]])
 def test_every_command_explains_itself(command: list[str]) -> None:
     assert CliRunner().invoke(app, [*command, "--help"]).exit_code == 0
+
+
+def test_help_does_not_break_lines_where_docstrings_do() -> None:
+    output = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "100"}).output
+    assert "spooled on" not in [line.strip() for line in output.splitlines()]
 
 
 @pytest.mark.slow

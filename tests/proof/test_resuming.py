@@ -235,7 +235,7 @@ def test_the_command_says_what_is_lost_and_goes_on(
     assert run("verify", "--proof", "--checkpoint", str(loss.checkpoint)) == 0
     out = capsys.readouterr().out
     assert f"by ann: positions {KEPT + 1} to {LOST} were lost" in out
-    assert "1 checkpoints of lost history left out" in out
+    assert "1 checkpoint of lost history left out" in out
     assert run("log", "show") == 0
     assert "not signed" not in capsys.readouterr().out
 

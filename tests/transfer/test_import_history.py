@@ -178,7 +178,7 @@ def test_only_the_owner_imports(past: Ledger, dsn: str, tmp_path: Path) -> None:
 def test_the_commands(past: Ledger, dsn: str, cli: Cli, tmp_path: Path) -> None:
     file = write_export(past, tmp_path, Format.JSONL)
     size = past.size()
-    assert f"wrote 0, {size} were there already, 0 jobs fork" in cli("import", str(file))
+    assert f"wrote 0, already stored: {size}, jobs that fork: 0" in cli("import", str(file))
     with fresh_ledger(dsn) as other:
         there = Cli(dsn, other.name)
         assert f"of 3 jobs of the ledger {past.name}; wrote {size}" in there("import", str(file))

@@ -30,7 +30,7 @@ SIGNED: Final = (Format.JSONL, Format.PARQUET)
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="One job; default: all jobs, or those of --filter."),
+    typer.Argument(metavar="NAME", help="One job; default: all jobs, or those of --filter."),
 ]
 FormatOption = Annotated[
     Format,

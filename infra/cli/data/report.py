@@ -108,27 +108,29 @@ def report(
     bucket: Bucket = None,
     state: State = None,
     top: Top = None,
-    format_: Annotated[Form, typer.Option("--format")] = Form.TABLE,
+    format_: Annotated[
+        Form, typer.Option("--format", help="--json is the same as json.")
+    ] = Form.TABLE,
     plot: Plot = None,
     certify: Certify = None,
     json: Json = False,
 ) -> None:
     """Compute a statistic over many jobs, including deleted ones, in valid time (UTC).
 
-    throughput: jobs that ended, by how; one retried ends again.
+    throughput: jobs that ended, by their end state; a job that was retried counts at each end.
 
-    queue-time: seconds from QUEUED or PENDING until RUNNING, by when it began to run.
+    queue-time: seconds from QUEUED or PENDING to RUNNING, in the bucket in which the job began to run.
 
-    run-time: seconds in RUNNING and UPDATING, by when it left them.
+    run-time: seconds in RUNNING and UPDATING, in the bucket in which the job left them.
 
     failures: error messages of jobs that FAILED or EXPIRED, the most frequent first.
 
-    concurrency: jobs RUNNING at just the instants that buckets begin at.
+    concurrency: jobs that were RUNNING at the moment when each bucket begins.
 
-    attempts: how many the jobs that ended took, and how they ended.
+    attempts: the number of attempts of jobs that ended, and their end states.
 
-    reporters: the clock of each actor and worker compared with the server's, and whether it runs ahead or
-    jumped back.
+    reporters: the clock of each actor and worker, compared with the server's: whether it is ahead, or was
+    set back.
     """
     if certify is not None:
         question = Question(name, by, filter_, begin, end, bucket, state, top)

@@ -17,7 +17,8 @@ retention = typer.Typer(
 )
 RuleName = Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, such as failed.")]
 Pin = Annotated[
-    bool, typer.Option("--pin", help="A pin, in addition to or instead of a legal hold.")
+    bool,
+    typer.Option("--pin", help="Place or release a pin, not the legal hold; a job can have both."),
 ]
 
 

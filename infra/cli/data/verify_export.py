@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from jobledger.infra.cli.context import Json, print_json, say
+from jobledger.infra.cli.context import Json, counted, print_json, say
 from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.signing.keys import find_keys, read_verifiers
 from jobledger.infra.proof.signing.notes import VerifierKey
@@ -59,8 +59,10 @@ def _sentence(folder: Path, verified: Verified) -> str:
     manifest = verified.manifest
     signed = f"signed by {', '.join(verified.signers)}" if verified.signers else "not verified"
     positions = f"positions {manifest.first_position} to {manifest.last_position}"
+    files = counted(len(manifest.files), "file")
+    are = "is" if len(manifest.files) == 1 else "are"
     return (
-        f"{folder}: {len(manifest.files)} files are as listed: {manifest.events} events of the"
+        f"{folder}: {files} {are} as listed: {counted(manifest.events, 'event')} of the"
         f" ledger {manifest.ledger}, {positions if manifest.events else 'no positions'};"
         f" the manifest's signature: {signed}"
     )

@@ -86,7 +86,7 @@ def show(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the questions without all their answers."""
+    """List the questions that still need answers."""
     with target(context).open() as ledger:
         task = _task(ledger, target(context), name, run)
         if json:
@@ -105,7 +105,7 @@ def answer(
     name: JobName,
     answers: Annotated[
         list[str],
-        typer.Argument(metavar="SAMPLE=LABEL[,LABEL]…", help="Answers; for boxes, SAMPLE=JSON."),
+        typer.Argument(metavar="SAMPLE=LABEL[,LABEL]", help="Answers; for boxes, SAMPLE=JSON."),
     ],
     annotator: Annotator,
     run: Run = None,
@@ -141,7 +141,9 @@ def export(
 def import_(
     context: typer.Context,
     name: JobName,
-    file: Annotated[Path, typer.Argument(help="Label Studio's export, as JSON (not JSON-MIN).")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Label Studio's export, as JSON (not JSON-MIN).")
+    ],
     run: Run = None,
 ) -> None:
     """Store the answers that Label Studio exported, atomically; importing them again adds nothing."""

@@ -43,11 +43,9 @@ To = Annotated[
 ]
 
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="One job; without it, all jobs.")
-]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One job; without it, all jobs.")]
 Other = Annotated[
-    str | None, typer.Argument(metavar="[OTHER]", help="Another job, to compare it with.")
+    str | None, typer.Argument(metavar="OTHER", help="Another job, to compare it with.")
 ]
 Attempts = Annotated[
     tuple[int, int] | None,
@@ -150,7 +148,10 @@ def blame(
 
 def bisect(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A job.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A job; without it, all jobs, with --count."),
+    ] = None,
     filter_: Annotated[
         str | None, typer.Option("--filter", help="AIP-160: what becomes true of the job.")
     ] = None,
@@ -167,7 +168,7 @@ def bisect(
 ) -> None:
     """Find the first event after which a condition was true; exits 1 if it never was.
 
-    In the order events were recorded, if neither moments nor --clock say otherwise.
+    Without --clock and without times in --from and --to, events are searched in the order of recording.
     """
     aim = target(context)
     with aim.open() as ledger:

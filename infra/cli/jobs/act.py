@@ -22,7 +22,7 @@ Actor = Annotated[
 ]
 Labels = Annotated[
     list[str],
-    typer.Argument(metavar="K=V...", help="Set the label K to V; K= removes it."),
+    typer.Argument(metavar="K=V", help="Set the label K to V; K= removes it."),
 ]
 
 
@@ -100,7 +100,7 @@ def labels(
 def comment(
     context: typer.Context,
     name: JobName,
-    note: Annotated[str, typer.Argument(metavar="NOTE")],
+    note: Annotated[str, typer.Argument(metavar="NOTE", help="The text of the note.")],
     actor: Annotated[
         str | None,
         typer.Option(

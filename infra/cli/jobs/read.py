@@ -14,6 +14,7 @@ from jobledger.infra.cli.context import (
     Json,
     OnClock,
     aside,
+    counted,
     print_json,
     print_moment,
     target,
@@ -184,6 +185,6 @@ def events(
         reader.check_reached(after)
         if pruned := reader.pruned(after, reader.size()):
             count = sum(last - first + 1 for first, last in pruned)
-            aside(f"{count} events were pruned, and are missing here")
+            aside(f"{counted(count, 'pruned event')} missing here")
         feed = map(reader.decrypted, reader.events(after, follow=follow))
         print_documents(map(event_json, feed), form, EVENT_FIELDS)

@@ -13,7 +13,10 @@ from jobledger.infra.cli.jobs.run_options import RunOptions
 
 def run(
     context: typer.Context,
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND...")],
+    command: Annotated[
+        list[str],
+        typer.Argument(metavar="COMMAND", help="The command with its arguments, after --."),
+    ],
     name: Annotated[
         str | None, typer.Option(help="The job's name or id; default: a generated one.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from jobledger.domain.running import Destination, RunRecord
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, say, target
+from jobledger.infra.cli.context import ERR, OUT, Json, Target, counted, print_json, say, target
 from jobledger.infra.cli.forms import Form, FormOption, print_documents
 from jobledger.infra.cli.jobs.run import remote
 from jobledger.infra.eventstore.json_view import time_text
@@ -32,7 +32,11 @@ spool = typer.Typer(
 
 @spool.command("list")
 def list_spooled(format_: FormOption = Form.TABLE, json: Json = False) -> None:
-    """List the runs in this machine's spool, oldest first: waiting, running, or refused."""
+    """List the runs in this machine's spool, oldest first.
+
+    Their state is `waiting`, `held` (its program runs, or it is being sent), `refused` by the
+    ledger, or `unreadable`.
+    """
     folder = Spool(spool_folder())
     found = [_shown(path, refused=False) for path in folder.paths()]
     found += [_shown(path, refused=True) for path in folder.paths(refused=True)]
@@ -90,7 +94,7 @@ def _send_all(aim: Target, folder: Spool, *, anywhere: bool) -> Sent:
 
 
 def _say(sent: int, waiting: dict[str, str], refused: dict[Path, str], others: list[Path]) -> None:
-    say(f"{sent} {'run' if sent == 1 else 'runs'} recorded")
+    say(f"{counted(sent, 'run')} recorded")
     for name, why in waiting.items():
         ERR.print(f"{name} waits: {why}", markup=False)
     for path, why in refused.items():

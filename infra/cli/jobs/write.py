@@ -11,7 +11,16 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Event
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import decode_given
-from jobledger.infra.cli.context import ERR, OUT, JobName, Json, past_time, print_json, target
+from jobledger.infra.cli.context import (
+    ERR,
+    OUT,
+    JobName,
+    Json,
+    counted,
+    past_time,
+    print_json,
+    target,
+)
 from jobledger.infra.cli.progress import progress_bar
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -89,7 +98,7 @@ def simulate(
     with aim.open() as ledger, progress_bar(MofNCompleteColumn()) as progress:
         bar = progress.add_task("simulating jobs", total=jobs)
         written = ledger.append_many(_shown(events, lambda: progress.advance(bar)))
-    OUT.print(f"{jobs} jobs, {written} events")
+    OUT.print(f"{counted(jobs, 'job')}, {counted(written, 'event')}")
 
 
 def _shown(events: Iterable[Event], advance: Callable[[], None]) -> Iterator[Event]:

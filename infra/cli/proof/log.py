@@ -112,7 +112,7 @@ def resume_log(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Go on with a log that lost events, after a failover or a restored backup; without --accept-loss, say what is lost.
+    """Continue a log that lost events, after a failover or a restored backup; without --accept-loss, say what is lost.
 
     A statement signed by the log's keys names the lost positions, and is recorded as an event. Exits
     1 if nothing is lost, or if the loss is not accepted.
@@ -142,7 +142,9 @@ def resume_log(
 @log.command("tiles")
 def tiles(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A new folder, or one to update.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A new folder, or one to update.")
+    ],
 ) -> None:
     """Export the log as static files for any web server and other tools (C2SP tlog-tiles)."""
     with target(context).open() as ledger, ledger.connection() as connection:

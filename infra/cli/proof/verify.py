@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from jobledger.infra.cli.context import OUT, Json, print_json, say, target
+from jobledger.infra.cli.context import OUT, Json, counted, print_json, say, target
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.ledger import Ledger
@@ -128,17 +128,19 @@ def _lost(record: Record) -> str:
 
 
 def _sentence(found: Audit) -> str:
-    checkpoints = f"{found.checkpoints} checkpoints" if found.checkpoints else "no checkpoint"
-    outcome = "all unchanged" if found.ok else f"{len(found.findings)} findings"
-    parts = [f"{found.size} events hashed again and compared with {checkpoints}: {outcome}"]
+    checkpoints = counted(found.checkpoints, "checkpoint") if found.checkpoints else "no checkpoint"
+    outcome = "all unchanged" if found.ok else counted(len(found.findings), "finding")
+    events = counted(found.size, "event")
+    parts = [f"{events} hashed again and compared with {checkpoints}: {outcome}"]
     for count, what in (
         (found.unsealed, "not in the log's tree yet"),
         (found.erased, "with personal data that was erased"),
         (found.pruned, "pruned"),
-        (found.lost_checkpoints, "checkpoints of lost history left out"),
     ):
         if count:
             parts.append(f"{count} {what}")
+    if lost := found.lost_checkpoints:
+        parts.append(f"{counted(lost, 'checkpoint')} of lost history left out")
     return ", ".join(parts)
 
 
@@ -154,8 +156,9 @@ def _verify_rows(ledger: Ledger, *, json: bool) -> None:
         print_json(fields | {"findings": [finding._asdict() for finding in verdict.findings]})
     else:
         _print_findings(verdict.findings)
-        outcome = "all rows match" if verdict.ok else f"{len(verdict.findings)} findings"
-        OUT.print(f"{verdict.jobs} jobs replayed from {verdict.events} events: {outcome}")
+        outcome = "all rows match" if verdict.ok else counted(len(verdict.findings), "finding")
+        jobs, events = counted(verdict.jobs, "job"), counted(verdict.events, "event")
+        OUT.print(f"{jobs} replayed from {events}: {outcome}")
     if not verdict.ok:
         raise typer.Exit(1)
 

@@ -51,7 +51,7 @@ def stop(
 def psql(
     context: typer.Context,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARGUMENT...]", help="Arguments for psql.")
+        list[str] | None, typer.Argument(metavar="ARGUMENT", help="Arguments for psql.")
     ] = None,
 ) -> None:
     """Open psql on the ledger's schema, with psql's own options; exits with psql's exit code.

@@ -21,7 +21,9 @@ ledgers = typer.Typer(
 )
 FIELDS: Final = ("name", "events", "signed", "origin", "bytes")
 """The fields of a ledger in a list."""
-Name = Annotated[str, typer.Argument(help="The ledger's name: lowercase letters, digits and _.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The ledger's name: lowercase letters, digits and _.")
+]
 
 
 @ledgers.command("list")

@@ -76,7 +76,9 @@ def _grant(
 
 def rebuild(
     context: typer.Context,
-    projection: Annotated[str, typer.Argument(help="The projection to rebuild.")] = "jobs",
+    projection: Annotated[
+        str, typer.Argument(metavar="PROJECTION", help="jobs (the default), intervals or search.")
+    ] = "jobs",
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Print which rows would change, and change nothing.")
     ] = False,

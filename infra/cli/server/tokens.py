@@ -41,7 +41,8 @@ def create(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="The token's name, and the actor of its writes; default: such as reader-1."
+            metavar="NAME",
+            help="The token's name, and the actor of its writes; default: such as reader-1.",
         ),
     ] = None,
     project: Annotated[
@@ -93,7 +94,8 @@ def list_tokens(
 
 @token.command()
 def revoke(
-    context: typer.Context, name: Annotated[str, typer.Argument(help="The token's name.")]
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")],
 ) -> None:
     """Revoke a token: servers refuse it within five seconds, and its name cannot be used again."""
     with _tokens(context) as tokens:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from jobledger.infra.cli.context import ERR, Json, print_json, say, target
+from jobledger.infra.cli.context import ERR, Json, counted, print_json, say, target
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.transfer.import_history import HistoryImport
@@ -17,7 +17,7 @@ def import_history(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="EXPORTS...", help="jsonl or CloudEvents (.gz too), or a Parquet folder."
+            metavar="EXPORT", help="jsonl or CloudEvents (.gz too), or a Parquet folder."
         ),
     ],
     json: Json = False,
@@ -40,8 +40,9 @@ def import_history(
             ERR.print(f"{each.file}: {name} forks: {why}", markup=False)
         if not json:
             say(
-                f"{each.file}: {each.events} events of {each.jobs} jobs of the ledger {each.origin};"
-                f" wrote {each.written}, {each.repeated} were there already, {len(each.forks)} jobs fork"
+                f"{each.file}: {counted(each.events, 'event')} of {counted(each.jobs, 'job')} of the ledger"
+                f" {each.origin}; wrote {each.written}, already stored: {each.repeated},"
+                f" jobs that fork: {len(each.forks)}"
             )
     if any(each.forks for each in done):
         raise typer.Exit(1)
@@ -49,7 +50,7 @@ def import_history(
 
 def origins(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(help="The job's id or name.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id or name.")],
     ledger: Annotated[
         str | None,
         typer.Option("--of", metavar="LEDGER", help="Only events that come from that ledger."),
@@ -70,7 +71,7 @@ def origins(
         found = [each for each in opened.origins(name) if ledger in (None, each.ledger)]
         if to is not None:
             count = opened.export_origin(name, ledger or (found[0].ledger if found else ""), to)
-            say(f"{count} events in {to}")
+            say(f"{counted(count, 'event')} in {to}")
             return
     if json:
         print_json(

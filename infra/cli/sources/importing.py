@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from jobledger.domain.events import Event
-from jobledger.infra.cli.context import ERR, OUT, Json, Target, print_json, say, target
+from jobledger.infra.cli.context import ERR, OUT, Json, Target, counted, print_json, say, target
 from jobledger.infra.cli.progress import move, progress_bar
 from jobledger.infra.cli.sources.exported import import_history, origins
 from jobledger.infra.cli.sources.trace import google_cluster_trace
@@ -59,12 +59,15 @@ def list_mappings(json: Json = False) -> None:
 def import_file(
     context: typer.Context,
     mapping: Annotated[
-        str, typer.Argument(help="A YAML file, or a mapping that `import mappings` lists.")
+        str,
+        typer.Argument(
+            metavar="MAPPING", help="A YAML file, or a mapping that `import mappings` lists."
+        ),
     ],
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILES...",
+            metavar="FILE",
             help="Files (.gz too); for sql, a connection string or a DuckDB file.",
         ),
     ],
@@ -125,8 +128,8 @@ def _print(summary: ImportSummary, *, dry_run: bool) -> None:
         ERR.print(f"{summary.source}: and {more} more", markup=False)
     did = "would write" if dry_run else "wrote"
     OUT.print(
-        f"{summary.source}: {summary.records} records of {len(summary.jobs)} jobs;"
-        f" {did} {summary.events} events ({summary.contradicted} contradicted),"
+        f"{summary.source}: {counted(summary.records, 'record')} of {counted(len(summary.jobs), 'job')};"
+        f" {did} {counted(summary.events, 'event')} ({summary.contradicted} contradicted),"
         f" {summary.before} were recorded before, {summary.unplaced_count} could not be placed",
         markup=False,
     )

@@ -17,7 +17,9 @@ from rich.progress import DownloadColumn
 
 def google_cluster_trace(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="The trace's files, as CSV (.gz too).")
+    ],
     kind: Annotated[Kind, typer.Option(help="The table of the trace that the files are of.")],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing, and print what an import would do.")
