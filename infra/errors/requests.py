@@ -6,7 +6,7 @@ from jobledger.domain.errors import LedgerError
 
 
 class OverloadedError(LedgerError):
-    """The server has too many requests or is stopping (google.rpc RESOURCE_EXHAUSTED).
+    """The server has too many requests or is stopping (google.rpc UNAVAILABLE).
 
     Nothing of this was recorded; try again later.
 
