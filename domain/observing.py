@@ -18,7 +18,7 @@ from jobledger.domain.reports import parse_report
 from jobledger.domain.states import ABSENT, TERMINAL, WAITING, JobState, state_after
 
 ENDS_PAUSE: Final = (e.Queued, e.Preparing, e.Started, e.Succeeded, e.PartiallySucceeded)
-"""The reports that say of a paused job that it goes on, or went on."""
+"""The reports which show that a paused job continues, or continued."""
 
 
 def introduce(created: Data, job: Job, **_: object) -> tuple[Data, ...]:
@@ -123,7 +123,7 @@ def _of_next_attempt(report: Data, job: Job) -> Data:
 def catch_up(
     report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
 ) -> tuple[Data, ...]:
-    """Decides on what a row says that was found in another system, of which changes were seen before.
+    """Decides on a row that was found in another system after changes of it were seen.
 
     Args:
         report: The data of the report.

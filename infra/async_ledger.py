@@ -167,7 +167,7 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
     ) -> AbstractAsyncContextManager[Run]: ...
 
     def run(self, name: Any, labels: Any = {}, spec: Any = {}, **more: Any) -> Any:
-        """As `Ledger.run`, with `async with`; a cancelled task leaves the job CANCELLED.
+        """Runs a block as a job, like `Ledger.run`, with `async with`; a cancelled task leaves the job CANCELLED.
 
         Args:
             name: The job's resource name (AIP-122); or a blocking function, which is then run in

@@ -16,7 +16,7 @@ from jobledger.domain.metrics.examples import Box, RejectedError, Truth, read_tr
 SAME_BOX: Final = 0.5
 """Boxes of two people with at least this intersection over union are of the same thing."""
 MAX_BOXES: Final = 100
-"""In one answer: as many as are evaluated of an image."""
+"""The most boxes in one answer, which is also the most that are evaluated for one image."""
 
 
 class Rule(NamedTuple):

@@ -44,9 +44,9 @@ class Plan(NamedTuple):
     """A key of ANNOTATIONS."""
     multi_label: bool
     keys: Mapping[str, str]
-    """bigqueryImportKeys: where in the JSON of predictions things are."""
+    """bigqueryImportKeys: the fields of a prediction's JSON."""
     example_count: int
-    """At most so many samples an interval."""
+    """The most samples in one interval (exampleCount)."""
     fraction: float
     """The share of predictions that is sampled, 0 to 1 (exampleSamplePercentage)."""
     by_people: bool

@@ -36,7 +36,7 @@ MAX_GIVEN: Final = 200
 NUL_SYMBOL: Final = "\u2400"
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _PERSONAL_KEY: Final = re.compile(r"""(?<!\\)["']@personal["']\s*:""")
-"""In JSON, or as Python writes an object."""
+"""The text of a value: as JSON, or as Python represents it."""
 
 
 class Mender:

@@ -31,7 +31,7 @@ MAX_LENGTH: Final = 500
 MAX_STEP: Final = timedelta(days=3650)
 DAY: Final = timedelta(days=1)
 RUN_TIME: Final = time(10, tzinfo=UTC)
-"""When Google runs evaluation jobs, whatever time of day their schedules say."""
+"""The time of day at which Google runs evaluation jobs, whatever their schedules say."""
 
 WANTED: Final = (
     "a crontab ('0 10 * * *', '@daily') nor App Engine's cron text ('every 24 hours', "
@@ -122,7 +122,7 @@ class _Interval(NamedTuple):
 
     step: timedelta
     window: tuple[timedelta, timedelta] | None
-    """From midnight to its start, and its length, of less than a day."""
+    """The time from midnight to the start of the window, and its length (less than a day)."""
 
     def next_after(self, moment: datetime) -> datetime:
         if self.window is None:
@@ -140,7 +140,7 @@ class Schedule:
     """The times at which runs are due, made by `parse_schedule`; there is always a next one."""
 
     text: str
-    """As it was written."""
+    """The schedule's text."""
     _rule: _Crontab | _Interval
 
     def next_after(self, moment: datetime) -> datetime | None:

@@ -13,12 +13,12 @@ DAY: Final = (
     r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
     r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 )
-"""A day that every calendar has, so that no reader of it fails; 29 February is left to LEAP_DAY."""
+"""A date that exists in every year; LEAP_DAY matches 29 February."""
 LEAP_DAY: Final = (
     r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29"
 )
 INSTANT: Final = rf"^(?:{DAY}|{LEAP_DAY}){CLOCK}$"
-"""For Python and PostgreSQL alike."""
+"""A regular expression with the same meaning in Python and in PostgreSQL."""
 _INSTANT: Final = re.compile(INSTANT, re.ASCII)
 
 

@@ -122,7 +122,7 @@ class LedgerProcessRecorder(
     def insert_events(
         self, stored_events: Sequence[persistence.StoredEvent], **kwargs: Any
     ) -> Sequence[int]:
-        """As its parent, with a `tracking` that is inserted too."""
+        """Inserts events as the parent class does, and a `tracking` with them."""
         tracking: persistence.Tracking | None = kwargs.get("tracking")
         if tracking is None:
             return super().insert_events(stored_events)

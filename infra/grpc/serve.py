@@ -26,7 +26,7 @@ IDLE_MILLISECONDS: Final = 60_000
 MAX_METADATA: Final = 16 * 1024
 """Bytes of a call's headers."""
 ONLY_IDENTITY: Final = 1
-"""No algorithm of compression: a small message could unfold to any size."""
+"""Compression is off: a small message could decompress to any size."""
 
 
 def serve(

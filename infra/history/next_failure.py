@@ -1,4 +1,4 @@
-"""The moment at which a job failed or expired that is next to another moment, on either clock."""
+"""Finds the next or previous moment at which a job failed or expired, on either clock."""
 
 from typing import Final
 

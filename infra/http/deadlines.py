@@ -13,7 +13,7 @@ class Deadlines:
         """`seconds` is how long each request may take."""
         self.seconds = seconds
         self._ends: dict[Deadline, float] = {}
-        """When each passes, the next one first: the loop's clock, in seconds."""
+        """The deadlines, the next one first, in seconds of the loop's clock."""
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, deadline: "Deadline") -> None:

@@ -27,7 +27,7 @@ class MovedModules:
     def find_spec(
         self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """None for every module that did not move."""
+        """Returns None for every module that did not move."""
         if not name.startswith(PACKAGE):
             return None
         if not self._names:
@@ -63,4 +63,4 @@ class _Empty:
         """A new module is made."""
 
     def exec_module(self, _module: ModuleType) -> None:
-        """Nothing is in it."""
+        """Leaves the module empty."""

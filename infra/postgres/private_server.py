@@ -20,7 +20,7 @@ from jobledger.infra.postgres.server_users import ServerUsers
 from jobledger.infra.settings import public_environment
 
 MAX_SOCKET_FOLDER: Final = 85
-"""In characters. A socket's path, including its name, may have 107 on Linux, 103 elsewhere."""
+"""The most characters of the folder's path. A socket's path with its name may have 107 on Linux, 103 elsewhere."""
 START_SECONDS: Final = 10
 
 

@@ -72,7 +72,7 @@ class Encrypted(NamedTuple):
 
     @property
     def json(self) -> JsonObject:
-        """Returns it as it is stored in the data."""
+        """Returns the object that is stored in the event's data."""
         return {PERSONAL: self._asdict()}
 
     def decrypt(self, key: bytes) -> Any:

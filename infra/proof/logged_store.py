@@ -17,7 +17,7 @@ class LoggedStore(Store, Protocol):
 
     @property
     def log(self) -> TransparencyLog:
-        """Signs checkpoints of it."""
+        """The ledger's log, which signs checkpoints."""
 
 
 def to_log(

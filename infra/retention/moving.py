@@ -24,7 +24,7 @@ OVERHEAD: Final = 1.1
 WORTH: Final = 0.2
 """The part of the TOAST table that must be free, for values to be moved."""
 MIN_FREE_BYTES: Final = 512 * 1024
-"""The bytes of it that must be free: in a small table, values that move may need more pages than they leave."""
+"""The bytes of the TOAST table that must be free: in a small table, values may need more pages after they are moved."""
 
 
 def move_rows(connection: Connection) -> int:

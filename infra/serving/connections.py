@@ -47,7 +47,7 @@ class Connections:
         self._address: dict[Connection, str] = {}
         self._of: dict[str, int] = {}
         self._oldest: dict[str, list[tuple[float, Connection]]] = {}
-        """By address: the connections that waited when they were last sorted, the longest waiting last."""
+        """For each address: the waiting connections when they were last sorted, the longest waiting last."""
 
     def __len__(self) -> int:
         return len(self._address)

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 NEW_OBJECTS: Final = 100_000
-"""After this many new objects a run begins, instead of Python's 700."""
+"""The garbage collector runs after this many new objects, instead of after Python's 700."""
 _lock: Final = Lock()
 _nested: Final = [0]
 _before: Final = [gc.get_threshold()]

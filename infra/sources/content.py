@@ -11,7 +11,7 @@ _JSON: Final = json.JSONEncoder(sort_keys=True)
 _parts: Final = json.encoder.c_make_encoder(  # type: ignore[attr-defined] # Its stub leaves it out.
     None, _JSON.default, quoted, None, _JSON.key_separator, _JSON.item_separator, True, False, True
 )
-"""What `JSONEncoder(sort_keys=True).encode` makes anew for each call; it returns parts."""
+"""The encoder that `JSONEncoder(sort_keys=True).encode` would make again for each call; it returns parts."""
 
 
 def sorted_json(value: Any) -> str:

@@ -93,7 +93,7 @@ def open_export(path: Path) -> Exported:
 
 @contextmanager
 def _line(path: Path, number: int) -> Iterator[None]:
-    """Names the line in what is wrong with it."""
+    """Adds the file and the line to an error."""
     try:
         yield
     except InputError:

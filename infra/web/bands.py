@@ -15,10 +15,10 @@ from jobledger.infra.web.history import FAILURES, Happened, Outline, state_name
 from jobledger.infra.web.time_scale import Break, Scale, breakpoints, ticks
 
 NARROW_PERCENT: Final = 0.15
-"""In percent: narrower parts are joined with their neighbors."""
+"""Narrower parts are joined with their neighbors."""
 MAX_LATE_LINES: Final = 20
 NEAR_PERCENT: Final = 4.0
-"""In percent: lines whose ends are nearer are drawn as one."""
+"""Lines whose ends are nearer are drawn as one."""
 MAX_ATTEMPTS: Final = 100
 MAX_MARKS: Final = 200
 MAX_LANES: Final = 8

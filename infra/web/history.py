@@ -74,12 +74,12 @@ class Outline:
         self.clock = clock
         self.until = until
         self.recorded = sorted(rows, key=lambda row: row.version)
-        """In order of version."""
+        """The events in order of version."""
         taken = effects(self.recorded)
         self.occurred = [row for _, row in taken]
-        """In the order in which they took effect."""
+        """The events in the order in which they took effect."""
         self.effective = {row.version: time for time, row in taken}
-        """When each version took effect."""
+        """The time at which each version took effect."""
         self.rows = self.occurred if clock is Clock.OCCURRED else self.recorded
 
     @property

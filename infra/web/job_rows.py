@@ -39,7 +39,7 @@ class Row(NamedTuple):
     lasted: str
     """How long it ran, or has been running."""
     share: float
-    """That time in percent of the longest one on the page."""
+    """That time, in percent of the longest time on the page."""
     message: str
     """The first line of its error."""
     cells: list[tuple[str, Any]]

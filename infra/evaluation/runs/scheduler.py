@@ -36,9 +36,9 @@ MAX_MISSED: Final = 100_000
 """The most intervals that are searched for the last missed one."""
 
 Due = Callable[[Schedule, datetime], datetime | None]
-"""When a run is due after one at a moment, or after the job was made then."""
+"""Returns when the next run is due after a run, or after the creation of the job, at a time."""
 RULES: Final[dict[str, Due]] = {"daily": due_daily, "exact": due_exactly}
-"""`daily` is Google's own: whole days, at 10:00 UTC."""
+"""`daily` is the rule of Google's service: whole days, at 10:00 UTC."""
 
 
 def utc_now() -> datetime:

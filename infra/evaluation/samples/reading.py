@@ -55,7 +55,7 @@ def precision_of(evaluation: JsonObject) -> float:
 
 
 def run_time_of(evaluation: JsonObject) -> datetime:
-    """When the run began that it is of."""
+    """The time at which the run of this evaluation began."""
     return datetime.fromisoformat(evaluation["evaluationJobRunTime"])
 
 

@@ -26,10 +26,10 @@ RECORD_SAMPLES: Final = sql.load(__package__, "record_samples")
 RECORD_TRUTHS: Final = sql.load(__package__, "record_truths")
 READ_SAMPLING: Final = sql.load(__package__, "read_sampling")
 MAX_PREDICTIONS: Final = 10_000
-"""In one call."""
+"""The most predictions in one call."""
 _SAMPLED_IN: Final = [state.name for state in sorted(ACTIVE)]
 CHUNK: Final = 250
-"""Predictions in one statement of it."""
+"""The number of predictions in one statement."""
 
 
 class Prediction(NamedTuple):
@@ -40,7 +40,7 @@ class Prediction(NamedTuple):
     output: Any
     """JSON, in which its label, score and box keys are found."""
     time: datetime
-    """With a time zone."""
+    """The time of the prediction, with a time zone."""
     key: str | None = None
     """Identifies the example, if its data or reference does not."""
     truth: Any = None
@@ -288,7 +288,7 @@ class _Sorting:
 
 
 def _row(index: int, prediction: Prediction) -> JsonObject:
-    """It as it is stored."""
+    """Returns the prediction as it is stored."""
     row: JsonObject = {
         "time": prediction.time.isoformat(),  # It may be of a class of somebody's own.
         "data": prediction.input,

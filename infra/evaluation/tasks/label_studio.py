@@ -29,7 +29,7 @@ class Given(NamedTuple):
     """The annotations of an export that were not skipped."""
 
     answers: Mapping[str, Mapping[int, Any]]
-    """By annotator and sample."""
+    """The answers by annotator and sample."""
     places: Mapping[int, str]
     """The place of each sample's task in the file."""
 

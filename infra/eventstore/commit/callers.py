@@ -35,7 +35,7 @@ class Caller:
         self._wake_following()
 
     def wake(self) -> None:
-        """Lets it go on."""
+        """Lets the waiting thread continue."""
         self._lock.release()
 
     def _wait_instead(self) -> None:

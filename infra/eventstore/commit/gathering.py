@@ -22,7 +22,7 @@ class Gathering:
 
     def __init__(self) -> None:
         self._next_position = 0
-        """Where the next event goes if nobody else writes."""
+        """The position of the next event, if no other process writes."""
         self._others_until = 0.0
         """The time (`time.monotonic`) up to which other processes count as writing."""
         self._expected = 1

@@ -28,7 +28,7 @@ from jobledger.infra.privacy.envelope import MARKER, NotEncryptedError
 from jobledger.projections.jobs import Change, change
 
 MANY_EVENTS: Final = 50_000
-"""To decide among more events of a job takes so long that other writers should not wait for it."""
+"""Deciding on a job with more events takes so long that other writers should not wait for it."""
 TRIES_WITH_MANY: Final = 5
 
 

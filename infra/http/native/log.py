@@ -108,7 +108,7 @@ def _add_tile(router: APIRouter, routes: NativeRoutes) -> None:
 
 
 def _keys(origin: str) -> list[str]:
-    """As vkeys; none where this server signs nothing."""
+    """The public keys as vkeys; empty if this server does not sign."""
     try:
         return [str(key.verifier) for key in find_keys(Settings(), origin)]
     except ProofError:
@@ -123,7 +123,7 @@ def _add_receipt(router: APIRouter, routes: NativeRoutes) -> None:
         responses=answers.of_content("text/plain", "A C2SP tlog-proof."),
     )
     async def receipt(request: Request, name: str, version: Version = None) -> Response:
-        """That an event of a job is in the log, to be checked offline (C2SP tlog-proof)."""
+        """Returns a receipt: an offline proof that an event of a job is in the log (C2SP tlog-proof)."""
         name = parse_name(name)
         await routes.admit(request, READ, name)
         made = await routes.ledger.receipt(name, version)

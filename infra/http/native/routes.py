@@ -70,7 +70,7 @@ class NativeRoutes:
         self.server = server
         self.ledger = server.ledger
         self.reader = server.ledger.ledger.reader
-        """For functions that block, in `ledger.run`."""
+        """The ledger for threads, for functions that block; call them in `ledger.run`."""
         self.store = server.ledger.ledger
         """The same for those that write."""
         self.writing = server.writers

@@ -24,11 +24,11 @@ from jobledger.infra.proof.audit.hash_process import HEAD, ROOT_SIZE, request, r
 from jobledger.infra.settings import public_environment
 
 MIN_EVENTS: Final = 32_768
-"""From how many events on a process is worth its start."""
+"""With fewer events, starting a process takes longer than it saves."""
 MAX_PROCESSES: Final = 3
 """More would wait for rows: PostgreSQL sends them from one process."""
 MAX_AHEAD_BYTES: Final = 256 * 1024
-"""What a process is given before it has answered, so that it never waits."""
+"""How much a process is given before it has answered, so that it never waits."""
 PIPE_BYTES: Final = 1024 * 1024
 FOREVER: Final = None
 COMMAND: Final = (hash_process.__file__, str(Path(hashing.__file__).parent))
@@ -119,7 +119,7 @@ class HashProcess:
 
 
 class HashProcesses:
-    """As many processes as cores are free."""
+    """The processes that hash tiles, at most one for each free core."""
 
     def __init__(self, processes: Sequence[HashProcess]) -> None:
         self._processes = processes
@@ -136,7 +136,7 @@ class HashProcesses:
 
 @contextmanager
 def hash_processes(events: int) -> Iterator[HashProcesses]:
-    """The processes for so many events: none if they are few, or if there is one core."""
+    """Starts processes to hash this many events: none for few events, or on one core."""
     count = min(MAX_PROCESSES, cores() - 1) if events >= MIN_EVENTS else 0
     # Where Python is part of another program, that is the executable.
     if not Path(sys.executable or "").name.startswith("py"):

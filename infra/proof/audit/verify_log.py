@@ -38,7 +38,7 @@ class KnownCheckpoint(NamedTuple):
     source: str
     time: datetime | None = None
     signed_time: datetime | None = None
-    """When it says that it was signed."""
+    """The time of signing that the checkpoint gives."""
 
 
 class Verdict(NamedTuple):

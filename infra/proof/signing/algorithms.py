@@ -112,7 +112,7 @@ ALGORITHMS: Final = {
         "ml-dsa-44", 1312, True, True, True, _subtree, _ml_dsa_private, _ml_dsa_public
     ),
 }
-"""By the type number in a key."""
+"""The algorithms by the type number in a key."""
 
 
 def public_of(type_: int, seed: bytes) -> bytes:

@@ -36,15 +36,15 @@ class Policy(NamedTuple):
 
     logs: tuple[Known, ...]
     witnesses: dict[str, Known]
-    """By the names they have in the policy."""
+    """The witnesses, by their names in the policy."""
     groups: dict[str, Group]
-    """By name; each after those that are its members."""
+    """The groups by name; each comes after its members."""
     quorum: str
     """The name of a witness or a group, or NONE."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a policy file of octets, of which those beyond ASCII mean nothing; raises ProofError."""
+        """Reads a policy file; bytes beyond ASCII have no meaning in it; raises ProofError."""
         return cls.parse(read_bytes(path, "policy").decode("utf-8", "surrogateescape"))
 
     @classmethod

@@ -122,7 +122,7 @@ class Slot:
             yield Snapshot(lsn, _rows(reading, tables, queries))
 
     def unpublished(self, tables: Sequence[str]) -> list[str]:
-        """Those of the tables that are not in the publication."""
+        """Returns the tables that are not in the publication."""
         with self._connection() as connection:
             rows = connection.execute(UNPUBLISHED, {"tables": list(tables), "name": self.name})
             return [row["table"] for row in rows]

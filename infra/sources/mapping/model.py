@@ -86,7 +86,7 @@ class Part(BaseModel):
 
 
 class Source(Part):
-    """Where the records are."""
+    """The source of the records."""
 
     kind: Kind
     delimiter: Delimiter = ","
