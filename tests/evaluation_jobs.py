@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from jobledger.infra import Ledger
-from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 
 CONFIG = "evaluationJobConfig"
 TEXT = "TEXT_CLASSIFICATION_ANNOTATION"

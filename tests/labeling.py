@@ -7,7 +7,7 @@ from typing import Any
 
 from jobledger.domain.events import parse_data
 from jobledger.infra import Ledger
-from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 
 from tests.evaluation_jobs import BEGIN, TEXT, make_job, spec_of
 

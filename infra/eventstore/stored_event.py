@@ -35,11 +35,23 @@ class Placed(NamedTuple):
 
 
 class RecordedEvent(NamedTuple):
-    """An event as it is stored; `stored` is the canonical JSON of its data.
+    """An event as it is stored; times are UTC.
 
-    `position` is its place in the ledger and `version` its place in the job, both
-    from 1; times are UTC. `state` is the job's state after it, or None if that is not known.
-    Schema 0 marks an event of another aggregate than a job, which has no occurred time.
+    Attributes:
+        position: Its place in the ledger, from 1.
+        name: The job's resource name, or the stream of another aggregate.
+        version: Its place in the job, from 1.
+        type: The event type, such as "Started".
+        schema: The schema number of its data; 0 for an event of another aggregate than a job,
+            which has no occurred time.
+        occurred_time: When it happened, by the reporter's clock (valid time).
+        recorded_time: When the ledger recorded it (transaction time).
+        actor: Who reported or requested it; None if not given.
+        request_id: The caller's id of the write (AIP-155); None if not given.
+        trace_parent: The W3C Trace Context of the call; None if not given.
+        stored: Its data, as canonical JSON.
+        state: The job's state after it; None if that is not known.
+        effective_time: When it took effect in valid time, if that was requested; else None.
     """
 
     position: int
@@ -55,7 +67,6 @@ class RecordedEvent(NamedTuple):
     stored: bytes
     state: JobState | None = None
     effective_time: datetime | None = None
-    """When it took effect in valid time, if that was requested; see domain/order.py."""
 
     @property
     def bounded_time(self) -> datetime:

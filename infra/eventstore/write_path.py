@@ -51,7 +51,12 @@ _HOLDERS: Final = (dict, list, tuple, BaseModel)
 
 
 class Recorded(NamedTuple):
-    """The outcome of a command or report: the job as it is now, and the events written for it."""
+    """The outcome of a command or report.
+
+    Attributes:
+        job: The job as it is now.
+        events: The events that were written; empty if there was nothing to write.
+    """
 
     job: Job
     events: list[RecordedEvent]
@@ -63,7 +68,14 @@ class Recorded(NamedTuple):
 
 
 class ReportedEvent(NamedTuple):
-    """A report on one job."""
+    """A report on one job.
+
+    Attributes:
+        name: The job's resource name.
+        data: What happened, such as `Started(worker="node-7")`; its class is the event type.
+        about: The keyword arguments of reports, by name: `occurred_time`, `actor`, `request_id`,
+            `trace_parent`, `attempt` and `run_id`.
+    """
 
     name: str
     data: Data
@@ -71,13 +83,19 @@ class ReportedEvent(NamedTuple):
 
 
 class ObservedEvent(NamedTuple):
-    """A report of another system on one job; reports may be repeated and come in any order."""
+    """A report of another system on one job; reports may be repeated and come in any order.
+
+    Attributes:
+        name: The job's resource name.
+        data: What happened; its class is the event type.
+        about: The keyword arguments of reports, by name, as in ReportedEvent.
+        judge: The function that decides it, such as `observe`.
+    """
 
     name: str
     data: Data
     about: AboutReport | About
     judge: Judge = observe
-    """The function that decides it, such as `observe`."""
 
 
 Report = ReportedEvent

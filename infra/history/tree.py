@@ -20,7 +20,12 @@ NAMES_ASKED: Final = 100
 
 
 class Tree(NamedTuple):
-    """A job, and the trees of the jobs that name it as their parent, the oldest first."""
+    """A job, and the jobs below it.
+
+    Attributes:
+        job: The job.
+        children: The trees of the jobs that name it as their parent, the oldest first.
+    """
 
     job: Job
     children: list[Tree]

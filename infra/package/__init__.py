@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     from jobledger.infra.evaluation.errors import EnoughAnswersError as EnoughAnswersError
     from jobledger.infra.evaluation.errors import TaskClosedError as TaskClosedError
     from jobledger.infra.evaluation.errors import TaskNotFoundError as TaskNotFoundError
-    from jobledger.infra.evaluation.samples.recording import Prediction as Prediction
-    from jobledger.infra.evaluation.samples.recording import Sampled as Sampled
-    from jobledger.infra.evaluation.samples.recording import TruthOutcome as TruthOutcome
+    from jobledger.infra.evaluation.samples.outcomes import Prediction as Prediction
+    from jobledger.infra.evaluation.samples.outcomes import Sampled as Sampled
+    from jobledger.infra.evaluation.samples.outcomes import TruthOutcome as TruthOutcome
     from jobledger.infra.eventstore.stored_event import RecordedEvent as RecordedEvent
     from jobledger.infra.eventstore.write_path import ObservedEvent as ObservedEvent
     from jobledger.infra.eventstore.write_path import Recorded as Recorded
@@ -121,7 +121,7 @@ _MODULES = {
     "jobledger.infra.async_ledger": "AsyncLedger",
     "jobledger.infra.errors": "AttachError BrokenLedgerError ClockError DeadlineExceededError FileAccessError ForeignRequestError ForkedError InputError JobHeldError LedgerBusyError LedgerClosedError LedgerNotFoundError LedgerUnavailableError LogFileNotFoundError LoginRefusedError MissingGrantError OverloadedError OwnerNeededError PermissionDeniedError PoolerError ProofError QueryTimeoutError ReadOnlyServerError SchemaError ServerInUseError SourceUnavailableError StandbyBehindError StorageFullError SubjectNotFoundError TokenExistsError UnauthenticatedError UnknownAlgorithmError",
     "jobledger.infra.evaluation.errors": "AnsweredTwiceError EnoughAnswersError TaskClosedError TaskNotFoundError",
-    "jobledger.infra.evaluation.samples.recording": "Prediction Sampled TruthOutcome",
+    "jobledger.infra.evaluation.samples.outcomes": "Prediction Sampled TruthOutcome",
     "jobledger.infra.eventstore.stored_event": "RecordedEvent",
     "jobledger.infra.eventstore.write_path": "ObservedEvent Recorded ReportedEvent",
     "jobledger.infra.history.bisect": "Found",

@@ -39,7 +39,11 @@ InThread = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 class Run:
-    """One run of a block; set `output` to what it produces."""
+    """One run of a block, as `with ledger.run(name) as run` gives it.
+
+    Attributes:
+        output: What the block produces, a JSON object; set it in the block. None: no output.
+    """
 
     def __init__(
         self,

@@ -34,7 +34,12 @@ MAX_ROUNDS: Final = 3
 
 
 class Compaction(NamedTuple):
-    """How many bytes the tables took before and after."""
+    """The disk that the tables took.
+
+    Attributes:
+        before: Bytes before.
+        after: Bytes after.
+    """
 
     before: int
     after: int

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
-from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 
 from tests.clients import discovered
 from tests.evaluation_jobs import Clock, spec_of

@@ -14,7 +14,7 @@ from jobledger.domain.events import parse_data
 from jobledger.domain.metrics.evaluation import names_of
 from jobledger.domain.values import canonical
 from jobledger.infra import Ledger
-from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 from jobledger.infra.evaluation.tasks.labeling import answer
 from jobledger.infra.google.wire import messages
 

@@ -13,8 +13,8 @@ from jobledger.domain.runs import last_run, open_runs
 from jobledger.domain.values import canonical
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 from jobledger.infra.evaluation.samples.reading import read_evaluated
-from jobledger.infra.evaluation.samples.recording import Prediction
 from jobledger.infra.upkeep.verify import verify
 
 from tests.evaluation_jobs import BEGIN, Clock, make_job, predictions_of, spec_of

@@ -11,8 +11,8 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, NotSamp
 from jobledger.domain.events import parse_data
 from jobledger.domain.metrics.examples import is_sampled, key_digest
 from jobledger.infra import Ledger
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 from jobledger.infra.evaluation.samples.reading import read_page, read_rejected
-from jobledger.infra.evaluation.samples.recording import Prediction
 
 from tests.evaluation_jobs import BEGIN, make_job, predictions_of, spec_of
 

@@ -12,7 +12,7 @@ from eventsourcing.persistence import StoredEvent, Tracking
 from jobledger.domain.events import parse_data
 from jobledger.infra import Ledger
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
-from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 from jobledger.infra.recorder import Factory
 from jobledger.infra.transfer.simulation import simulate
 from psycopg.conninfo import conninfo_to_dict

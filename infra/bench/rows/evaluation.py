@@ -17,7 +17,7 @@ from jobledger.infra.bench.pairs import Sides
 from jobledger.infra.evaluation.metrics.classification import Floats, Scored
 from jobledger.infra.evaluation.metrics.evaluate import evaluate
 from jobledger.infra.evaluation.samples.of_run import Sample
-from jobledger.infra.evaluation.samples.recording import Prediction
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import Connection
 from sklearn.metrics import auc, average_precision_score, confusion_matrix, precision_recall_curve

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, NotSamplingError
@@ -16,6 +14,12 @@ from jobledger.domain.states import ACTIVE, EVALUATION_JOBS
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name
+from jobledger.infra.evaluation.samples.outcomes import (
+    Prediction,
+    RejectedPrediction,
+    Sampled,
+    TruthOutcome,
+)
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
@@ -30,58 +34,6 @@ MAX_PREDICTIONS: Final = 10_000
 _SAMPLED_IN: Final = [state.name for state in sorted(ACTIVE)]
 CHUNK: Final = 250
 """The number of predictions in one statement."""
-
-
-class Prediction(NamedTuple):
-    """One prediction of a model version: its input, its output, and its time."""
-
-    input: Any
-    """JSON, in which the job's data_json_key or reference_json_key is found."""
-    output: Any
-    """JSON, in which its label, score and box keys are found."""
-    time: datetime
-    """The time of the prediction, with a time zone."""
-    key: str | None = None
-    """Identifies the example, if its data or reference does not."""
-    truth: Any = None
-    """The ground truth, if it is known: a label, labels, or an object like the output."""
-
-
-class RejectedPrediction(NamedTuple):
-    """A prediction that could not be sampled.
-
-    Attributes:
-        place: Its index in the call, from 0.
-        why: What is wrong with it.
-    """
-
-    place: int
-    why: str
-
-
-class Sampled(NamedTuple):
-    """The outcomes of the predictions of one call; they sum up to all of them."""
-
-    sampled: int
-    repeated: int
-    """Examples that were sampled before."""
-    passed_over: int
-    """Left out by exampleSamplePercentage."""
-    beyond_count: int
-    """Left out because the interval has its exampleCount."""
-    rejected: Sequence[RejectedPrediction]
-
-    @property
-    def spoilt(self) -> Sequence[RejectedPrediction]:
-        """Deprecated: the former name of `rejected`."""
-        warnings.warn("Sampled.spoilt is now Sampled.rejected", DeprecationWarning, stacklevel=2)
-        return self.rejected
-
-
-class TruthOutcome(NamedTuple):
-    """The outcome of each ground truth: told (recorded), repeated, unknown, taken or differs."""
-
-    outcomes: Sequence[str]
 
 
 def record_predictions(reader: Reader, name: str, predictions: Iterable[Prediction]) -> Sampled:
@@ -141,7 +93,7 @@ def record_predictions(reader: Reader, name: str, predictions: Iterable[Predicti
 def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) -> TruthOutcome:
     """Records the ground truth of sampled examples, as long as no run has taken them.
 
-    If Data Labeling's EvaluationJob.labelMissingGroundTruth is true, a run asks people for the rest.
+    If Data Labeling's EvaluationJob.labelMissingGroundTruth is true, a run asks human labelers for the rest.
 
     Args:
         reader: The ledger of the job.
@@ -149,7 +101,7 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
         truths: At most 10,000 pairs of an example's key and its ground truth as JSON.
 
     Returns:
-        The outcome of each: told (recorded), repeated, unknown, taken or differs.
+        The outcome of each, in their order; see TruthOutcome.
 
     Raises:
         JobNotFoundError: There is no such job.

@@ -11,8 +11,8 @@ from jobledger.domain.values.canonical import JsonObject, object_of
 from jobledger.domain.values.names import parse_name
 from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.access.required import READ
+from jobledger.infra.evaluation.samples.outcomes import Prediction, Sampled
 from jobledger.infra.evaluation.samples.reading import read_page, read_rejected
-from jobledger.infra.evaluation.samples.recording import Prediction, Sampled
 from jobledger.infra.http.native import evaluation_answers as answers
 from jobledger.infra.http.native.bodies import body_schema, load_items, object_schema, read_time
 from jobledger.infra.http.native.routes import Json, NativeRoutes, PageSize, Position

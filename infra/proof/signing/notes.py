@@ -100,7 +100,12 @@ class VerifierKey(NamedTuple):
 
 
 class SigningKey(NamedTuple):
-    """A private key, in the text form of golang.org/x/mod/sumdb/note: PRIVATE+KEY+NAME+ID+BASE64."""
+    """A private key, in the text form of golang.org/x/mod/sumdb/note: PRIVATE+KEY+NAME+ID+BASE64.
+
+    Attributes:
+        verifier: The public key.
+        seed: The secret from which the private key is computed.
+    """
 
     verifier: VerifierKey
     seed: bytes
