@@ -64,6 +64,14 @@ def test_each_method_has_an_example(form: type) -> None:
     assert without - WITHOUT_EXAMPLE == set()
 
 
+@pytest.mark.parametrize("public", sorted(jobledger.__all__))
+def test_each_field_of_a_public_tuple_is_documented(public: str) -> None:
+    form = getattr(jobledger, public)
+    documented = sections(inspect.getdoc(form) or "").get("Attributes", "")
+    fields = getattr(form, "_fields", ())
+    assert [field for field in fields if f"    {field}: " not in documented] == []
+
+
 def sections(documentation: str) -> dict[str, str]:
     """The text of each section of a docstring, by the section's name."""
     found: dict[str, str] = {}

@@ -267,31 +267,69 @@ def state_of(ledger: Ledger, key: str) -> S | None:
     return found[0].state if found else None
 
 
-def test_a_cluster_is_followed(
-    ledger: Ledger,
-    cluster: Cluster,
-    kubeconfig: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+class Following:
+    """Follows a cluster in a thread; started again, it continues."""
+
+    def __init__(self, ledger: Ledger, kubeconfig: Path, memory: Path) -> None:
+        self._ledger, self._kubeconfig, self._memory = ledger, kubeconfig, memory
+        self._stop = Signal()
+
+    def start(self) -> None:
+        _, client = connect(self._kubeconfig)
+        found = ClusterFollower(self._ledger, Objects("p", "k"), "trial", self._memory)
+        resources = [Resource(client, *each, None) for each in RESOURCES]
+        self._stop.clear()
+        self._thread = Thread(target=found.follow, args=(resources, self._stop), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def follower(
+    ledger: Ledger, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Following:
     monkeypatch.setattr(following, "RETRY_SECONDS", 0.1)
+    return Following(ledger, kubeconfig, tmp_path / "memory.json")
+
+
+def test_a_cluster_is_followed(ledger: Ledger, cluster: Cluster, follower: Following) -> None:
     cluster.failures = 2
     cluster.put(job("train"))
     cluster.put(pod("train-a", "train", "Running", 1, running(2)))
     cluster.put(job("old", ("Complete", "True", 3, "")))
-    memory, stop = tmp_path / "memory.json", Signal()
-
-    def follow() -> Thread:
-        _, client = connect(kubeconfig)
-        found = ClusterFollower(ledger, Objects("p", "k"), "trial", memory)
-        resources = [Resource(client, *each, None) for each in RESOURCES]
-        thread = Thread(target=found.follow, args=(resources, stop), daemon=True)
-        thread.start()
-        return thread
-
-    first = follow()
+    follower.start()
     wait_for(lambda: state_of(ledger, "ml/train") is S.RUNNING)
-    # Evicted, and tried again; the next one runs out of memory in place, and then works.
+    evict(cluster)
+    wait_for(lambda: state_of(ledger, "ml/train") is S.FAILED)
+    cluster.put(pod("train-b", "train", "Running", 5, running(6)))
+    wait_for(lambda: state_of(ledger, "ml/train") is S.RUNNING)
+    listed = len(cluster.asked)
+    cluster.forget()
+    wait_for(lambda: any("pods" in path and "watch" not in path for path in cluster.asked[listed:]))
+    run_out_of_memory_and_succeed(cluster)
+    wait_for(
+        lambda: (
+            state_of(ledger, "ml/train") is S.SUCCEEDED and "Commented" in types(ledger, "ml/train")
+        )
+    )
+    follower.stop()
+
+    found = ledger.get(name("ml/train"))
+    assert (found.attempt, found.run_ids) == (3, ("uid-train-a", "uid-train-b", "uid-train-b/1"))
+    body = [event for event in ledger.history(name("ml/train")) if event.type == "Failed"]
+    assert [event.json["error"]["message"] for event in body] == ["Evicted: disk", "OOMKilled"]
+    assert body[1].json["exitCode"] == 137
+    assert "Contradicted" not in types(ledger, "ml/train")
+    assert found.labels == {"source": "kubernetes", "namespace": "ml", "team": "vision"}
+    assert state_of(ledger, "ml/old") is S.SUCCEEDED
+
+
+def evict(cluster: Cluster) -> None:
+    """Evicts the first Pod of the Job `train`."""
     cluster.put(
         pod(
             "train-a",
@@ -304,64 +342,31 @@ def test_a_cluster_is_followed(
             found=[("DisruptionTarget", "True", 4, "EvictionByEvictionAPI")],
         )
     )
-    wait_for(lambda: state_of(ledger, "ml/train") is S.FAILED)
-    cluster.put(pod("train-b", "train", "Running", 5, running(6)))
-    wait_for(lambda: state_of(ledger, "ml/train") is S.RUNNING)
-    listed = len(cluster.asked)
-    cluster.forget()
-    wait_for(lambda: any("pods" in path and "watch" not in path for path in cluster.asked[listed:]))
-    cluster.put(
-        pod(
-            "train-b",
-            "train",
-            "Running",
-            5,
-            running(8),
-            restarts=1,
-            before=ended(6, 7, 137, "OOMKilled"),
-        )
-    )
+
+
+def run_out_of_memory_and_succeed(cluster: Cluster) -> None:
+    """Restarts the container of the second Pod of `train` after it ran out of memory; then it succeeds."""
+    killed = ended(6, 7, 137, "OOMKilled")
+    cluster.put(pod("train-b", "train", "Running", 5, running(8), restarts=1, before=killed))
     cluster.put({"kind": "Event", "metadata": meta("e1", 8), "type": "Warning", "reason": "BackOff", "message": "again",
                  "lastTimestamp": at(8), "involvedObject": {"kind": "Pod", "namespace": "ml", "name": "train-b"}})  # fmt: skip
-    cluster.put(
-        pod(
-            "train-b",
-            "train",
-            "Succeeded",
-            5,
-            ended(8, 9),
-            restarts=1,
-            before=ended(6, 7, 137, "OOMKilled"),
-        )
-    )
+    cluster.put(pod("train-b", "train", "Succeeded", 5, ended(8, 9), restarts=1, before=killed))
     cluster.put(job("train", ("Complete", "True", 9, "")))
-    wait_for(
-        lambda: (
-            state_of(ledger, "ml/train") is S.SUCCEEDED and "Commented" in types(ledger, "ml/train")
-        )
-    )
-    stop.set()
-    first.join(30)
-    assert not first.is_alive()
 
-    found = ledger.get(name("ml/train"))
-    assert (found.attempt, found.run_ids) == (3, ("uid-train-a", "uid-train-b", "uid-train-b/1"))
-    body = [event for event in ledger.history(name("ml/train")) if event.type == "Failed"]
-    assert [event.json["error"]["message"] for event in body] == ["Evicted: disk", "OOMKilled"]
-    assert body[1].json["exitCode"] == 137
-    assert "Contradicted" not in types(ledger, "ml/train")
-    assert found.labels == {"source": "kubernetes", "namespace": "ml", "team": "vision"}
-    assert state_of(ledger, "ml/old") is S.SUCCEEDED
 
-    # Begun again it goes on where it ended: a deletion meanwhile is seen, and nothing comes twice.
+def test_a_follower_that_is_started_again_continues(
+    ledger: Ledger, cluster: Cluster, follower: Following
+) -> None:
+    cluster.put(job("old", ("Complete", "True", 3, "")))
+    follower.start()
+    wait_for(lambda: ledger.size() > 0 and state_of(ledger, "ml/old") is S.SUCCEEDED)
+    follower.stop()
     cluster.put(job("gone"))
     cluster.delete("Job", "gone")
     size, watched = ledger.size(), len(cluster.asked)
-    stop.clear()
-    second = follow()
+    follower.start()
     wait_for(lambda: state_of(ledger, "ml/gone") is S.CANCELLED)
-    stop.set()
-    second.join(30)
+    follower.stop()
     assert ledger.size() == size + 2
     assert any("watch=1" in path and "resourceVersion=" in path for path in cluster.asked[watched:])
 
