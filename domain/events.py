@@ -150,13 +150,13 @@ class Resumed(Data):
 
 
 class Cancelling(Data):
-    """The job's end was asked for."""
+    """Cancellation of the job was requested."""
 
     reason: str | None = None
 
 
 class Cancelled(Data):
-    """The job ended because that was asked for."""
+    """The job ended because its cancellation was requested."""
 
     reason: str | None = None
 
@@ -189,7 +189,7 @@ class Expired(Data):
 
 
 class Retried(Data):
-    """A new attempt began at a job that had ended."""
+    """A new attempt at a job that had ended began."""
 
     schema_number: ClassVar[int] = 3
 

@@ -12,7 +12,7 @@ from jobledger.domain.states import LIVE, JobState
 
 
 def lost(job: Job, run_id: str, heartbeat_time: datetime) -> Data | None:
-    """Returns the report that a run was lost: CANCELLED if its end was asked for, else EXPIRED.
+    """Returns the report that a run was lost: CANCELLED if its cancellation was requested, else EXPIRED.
 
     None if the run has ended, or the job is in another attempt.
     """

@@ -86,7 +86,7 @@ class RunFailed(RunEvent):
 
 
 class AlertRaised(RunEvent):
-    """A result was below evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
+    """The mean average precision of a run was below evaluationJobAlertConfig.minAcceptableMeanAveragePrecision."""
 
     evaluation: str = ""
     mean_average_precision: float = 0.0
@@ -99,7 +99,7 @@ class Scheduled(Data):
 
 
 class Stopped(Data):
-    """The job samples and runs no more, and is about to be deleted."""
+    """The job takes no more samples and starts no more runs; its deletion follows."""
 
     reason: str | None = None
 

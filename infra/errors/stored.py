@@ -6,7 +6,7 @@ from jobledger.domain.errors import LedgerError
 
 
 class LedgerBusyError(LedgerError):
-    """Another session does this already, or holds what it takes; nothing was changed.
+    """Another session does this already, or holds a lock that it needs; nothing was changed.
 
     `what` was asked for, `why` it was refused, and `holder` is the other session, in words.
     """

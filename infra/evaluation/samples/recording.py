@@ -143,7 +143,7 @@ def record_truths(reader: Reader, name: str, truths: Sequence[tuple[str, Any]]) 
 
 
 def sampling(reader: Reader, name: str) -> JsonObject:
-    """Counts what became of an evaluation job's predictions since it was created.
+    """Counts the outcomes of an evaluation job's predictions since it was created.
 
     Args:
         reader: The ledger of the job.

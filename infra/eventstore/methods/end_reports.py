@@ -29,7 +29,7 @@ class EndReports(Methods[Answer]):
         attempt: int | None = None,
         run_id: str | None = None,
     ) -> Answer:
-        """Reports that the job ended because that was asked for: CANCELLED.
+        """Reports that the job ended because its cancellation was requested: CANCELLED.
 
         As JOB_STATE_CANCELLED of Vertex AI.
 

@@ -378,7 +378,7 @@ class StateReports(Methods[Answer]):
         attempt: int | None = None,
         run_id: str | None = None,
     ) -> Answer:
-        """Reports that the job's end was asked for elsewhere: CANCELLING.
+        """Reports that cancellation of the job was requested elsewhere: CANCELLING.
 
         As JOB_STATE_CANCELLING of Vertex AI. The job can then only succeed, fail or be cancelled.
 

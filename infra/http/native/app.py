@@ -35,7 +35,7 @@ from jobledger.infra.serving.context import ServerContext
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-ABOUT: Final = """A ledger that never forgets what happened to a job.
+ABOUT: Final = """The HTTP API of Job Ledger, a bitemporal ledger of jobs.
 
 In addition to `/ledger/v1`, it has Google's AI Platform `ml` v1 jobs, Vertex AI v1 jobs and Data Labeling
 v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (transaction time) and
@@ -82,13 +82,13 @@ def _add_probes(app: FastAPI, server: ServerContext) -> None:
     @app.head("/healthz", tags=["server"], response_model=Health)
     @app.get("/healthz", tags=["server"], response_model=Health)
     async def healthz() -> dict[str, str]:
-        """The process answers."""
+        """Answers 200 while the process is alive."""
         return {"status": "ok"}
 
     @app.head("/readyz", tags=["server"], response_model=Health)
     @app.get("/readyz", tags=["server"], response_model=Health)
     async def readyz() -> Response:
-        """It takes requests, and its ledger can be reached."""
+        """Answers 200 while the server accepts requests and its ledger can be reached; 503 otherwise."""
         reached = False
         with suppress(LedgerError, TimeoutError):
             async with asyncio.timeout(5):

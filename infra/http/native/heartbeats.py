@@ -24,7 +24,7 @@ class Heartbeat(BaseModel):
 
     run_id: Annotated[str, Field(min_length=1, max_length=256, description="The run's own id.")]
     heartbeat_seconds: Annotated[
-        float, Field(ge=0, le=MAX_SECONDS, description="Until the next one; 0 ends the lease.")
+        float, Field(ge=0, le=MAX_SECONDS, description="Seconds until the next heartbeat; 0 ends the lease.")
     ] = HEARTBEAT_SECONDS
 
 
@@ -35,7 +35,7 @@ def heartbeat_routes(routes: NativeRoutes) -> APIRouter:
     async def heartbeat(request: Request, name: str, body: Heartbeat) -> Json:
         """Records a heartbeat of a run: a row, not an event.
 
-        A job without a heartbeat for four times as long is marked as EXPIRED.
+        If no heartbeat comes for four times `heartbeatSeconds`, the job is marked as EXPIRED.
         """
         name = parse_name(name)
         await routes.admit(request, "heartbeat", name)

@@ -73,7 +73,7 @@ def _add_fleet(router: APIRouter, routes: NativeRoutes) -> None:
     async def count(
         request: Request, by: By = "state", filter: FilterText = "", as_of: AsOf = None, clock: Clock = None,
     ) -> Json:  # fmt: skip
-        """How many jobs there are of each value of a field."""
+        """Counts jobs by the values of a field."""
         caller = await routes.admit(request, READ)
         of = filter if caller.project is None else scoped(filter, caller)
         counts = await ledger.count(by, of, as_of=as_of, clock=clock)
@@ -134,7 +134,7 @@ def _add_job(router: APIRouter, routes: NativeRoutes) -> None:
 
     @router.get("/{name:path}", response_model=JobAtJson)
     async def job(request: Request, name: str, as_of: AsOf = None, clock: Clock = None) -> Json:
-        """A job, with the moment it is shown as of."""
+        """Returns a job, and the moment as of which it is shown."""
         name = parse_name(name)
         await routes.admit(request, READ, name)
         if as_of is None and clock is None:

@@ -115,7 +115,7 @@ def _add_label_studio(router: APIRouter, routes: NativeRoutes) -> None:
     async def import_label_studio(request: Request, name: str, run: str) -> Json:
         """Records the answers in Label Studio's JSON export: all of them, or none.
 
-        Who annotated is its `completed_by`, behind the token's name and a slash where there are tokens.
+        The annotator is the export's `completed_by`; with tokens, it is `TOKEN/COMPLETED_BY`.
         """
         body = await request.body()
         caller = await routes.admit(request, "import", parse_name(name))

@@ -65,7 +65,7 @@ def _add_checkpoint(router: APIRouter, routes: NativeRoutes) -> None:
         responses=answers.of_content("text/plain", "A signed note."),
     )
     async def checkpoint(request: Request) -> Response:
-        """The last that was signed (C2SP tlog-checkpoint)."""
+        """Returns the last checkpoint that was signed (C2SP tlog-checkpoint)."""
         await routes.admit(request, READ)
 
         def read() -> str:
@@ -88,7 +88,7 @@ def _add_tile(router: APIRouter, routes: NativeRoutes) -> None:
         responses=answers.of_content("application/octet-stream", "A tile, or a bundle of entries."),
     )
     async def tile(request: Request, path: str) -> Response:
-        """Hashes of the log's tree, or the entries they are of (C2SP tlog-tiles); entries are of all projects."""
+        """Returns a tile of hashes, or a bundle of entries (C2SP tlog-tiles); entries are of all projects."""
         caller = await routes.admit(request, READ)
         if caller.project is not None:
             raise PermissionDeniedError(caller.name, project=caller.project)

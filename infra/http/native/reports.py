@@ -56,7 +56,7 @@ def _add_report(router: APIRouter, routes: NativeRoutes, verb: str, type_: str) 
         name=verb,
         summary=f"Report: {type_}",
         response_model=answers.RecordedJson,
-        description=f"{cls.__doc__} One that the job's state does not allow is kept as Contradicted.",
+        description=f"{cls.__doc__} If the job's state does not allow the report, it is kept as Contradicted.",
     )(report)
 
 

@@ -84,7 +84,7 @@ def _add_truths(router: APIRouter, routes: NativeRoutes) -> None:
 def _add_sampling(router: APIRouter, routes: NativeRoutes) -> None:
     @router.get("/{name:path}/sampling", response_model=answers.SamplingJson)
     async def counts(request: Request, name: str) -> Json:
-        """Counts what became of the job's predictions since it was created."""
+        """Counts the outcomes of the job's predictions since it was created."""
         await routes.admit(request, READ, parse_name(name))
         return await routes.json(await routes.ledger.sampling(name))
 

@@ -79,9 +79,9 @@ def stream_routes(routes: NativeRoutes) -> APIRouter:
         name: Annotated[str, Query(description="Only that job's events.")] = "",
         last_event_id: Annotated[str | None, Header(description="Wins over `after`.")] = None,
     ) -> StreamingResponse:
-        """Events as they are recorded, none missing and none twice: `id` is the position, `event` the type.
+        """Streams events as they are recorded, each exactly once: `id` is the position, `event` the type.
 
-        `after` is a position; with `name` it is a version of that job, of which 0 is before all.
+        `after` is a position; with `name` it is a version of that job, and 0 is before its first event.
         An event `pruned`, without an id, has ranges of positions whose events were pruned.
         """
         server = routes.server
