@@ -206,7 +206,7 @@ class Tokens:
             if token.name == name:
                 return token
         raise InvalidFieldError(
-            "name", f"there is no token {name!r}; jobledger token list shows those there are"
+            "name", f"there is no token {name!r}; jobledger token list shows all"
         )
 
     def find(self, secret: str | None, now: datetime) -> Caller:

@@ -42,7 +42,7 @@ def connect(file: Path | None = None, context: str | None = None) -> tuple[str, 
     if "auth-provider" in user:
         raise AttachError(
             "kubeconfig",
-            f"the user of {name} has an auth-provider, which kubectl knows no more: use exec",
+            f"the user of {name} has an auth-provider, which kubectl no longer supports; use exec",
         )
     headers: dict[str, str] = {}
     auth: Any = None
