@@ -59,6 +59,11 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(Migration(int(f.name[:4]), f.name[5:-4], f.read_bytes()) for f in files)
 
 
+def newest() -> int:
+    """Returns the schema version that this program makes: the number of its last migration."""
+    return migrations()[-1].number
+
+
 def migrate(
     connection: Connection, ledger: str, rebuild: Callable[[Connection, Projection], object]
 ) -> bool:
@@ -129,7 +134,7 @@ def check(connection: Connection, ledger: str) -> None:
         _check_checksums(ledger, done)
         made = _projections(connection)
     _check_projections(ledger, made)
-    if (behind := _behind(len(done), made)) is not None:
+    if (behind := _behind(done, made)) is not None:
         raise SchemaError(
             ledger, f"{behind}; bring it up to date with: jobledger --ledger {ledger} init"
         )
@@ -186,7 +191,7 @@ def _check_checksums(ledger: str, done: list[tuple[int, str]]) -> None:
     if len(done) > len(migrations()):
         raise SchemaError(
             ledger,
-            f"is at schema version {len(done)}, newer than the {len(migrations())} this program knows;"
+            f"is at schema version {done[-1][0]}, newer than the {newest()} this program knows;"
             " use a newer jobledger",
         )
     for (number, checksum), migration in zip(done, migrations(), strict=False):
@@ -204,10 +209,10 @@ def _check_projections(ledger: str, made: Mapping[str, int]) -> None:
             )
 
 
-def _behind(migrated: int, made: Mapping[str, int]) -> str | None:
+def _behind(done: list[tuple[int, str]], made: Mapping[str, int]) -> str | None:
     """Returns what is older than this program needs; None if nothing is."""
-    if migrated < len(migrations()):
-        return f"is at schema version {migrated} and this program needs {len(migrations())}"
+    if len(done) < len(migrations()):
+        return f"is at schema version {done[-1][0]} and this program needs {newest()}"
     for name, version, needed in _versions(made):
         if version < needed:
             return f"has version {version} of the projection {name} and this program needs {needed}"

@@ -51,7 +51,7 @@ def check_schema(connection: Connection, ledger: str) -> Check:
         migrate.check(connection, ledger)
     except SchemaError as error:
         return problem("schema", str(error), f"jobledger --ledger {ledger} init")
-    return ok("schema", f"ledger {ledger!r} is at schema version {len(migrate.migrations())}")
+    return ok("schema", f"ledger {ledger!r} is at schema version {migrate.newest()}")
 
 
 def check_grants(connection: Connection, ledger: str) -> Check:

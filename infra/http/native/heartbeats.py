@@ -24,7 +24,10 @@ class Heartbeat(BaseModel):
 
     run_id: Annotated[str, Field(min_length=1, max_length=256, description="The run's own id.")]
     heartbeat_seconds: Annotated[
-        float, Field(ge=0, le=MAX_SECONDS, description="Seconds until the next heartbeat; 0 ends the lease.")
+        float,
+        Field(
+            ge=0, le=MAX_SECONDS, description="Seconds until the next heartbeat; 0 ends the lease."
+        ),
     ] = HEARTBEAT_SECONDS
 
 
