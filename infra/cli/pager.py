@@ -8,7 +8,7 @@ from typing import Final, TextIO
 
 DEFAULT_PAGER: Final = "less"
 LESS_OPTIONS: Final = "FRX"
-"""Options of less, as git sets them: exit if all fits, keep colours, keep the screen."""
+"""The value of LESS, as git sets it if there is none: exit if all fits, keep colours, keep the screen."""
 
 
 def show_paged(text: str, stream: TextIO) -> None:
@@ -19,5 +19,5 @@ def show_paged(text: str, stream: TextIO) -> None:
     if fits or not words or words == ["cat"] or shutil.which(words[0]) is None:
         stream.write(text)
         return
-    environment = {"LESS_OPTIONS": LESS_OPTIONS} | os.environ
+    environment = {"LESS": LESS_OPTIONS} | os.environ
     subprocess.run(words, input=text, text=True, env=environment, check=False)  # noqa: S603 - the user's own program

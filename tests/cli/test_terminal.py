@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 
 import pytest
@@ -63,6 +64,19 @@ def test_a_list_longer_than_the_terminal_goes_to_the_pager(person: Cli) -> None:
         assert screen.read_all().splitlines()[0] == "42"
     with terminal(person, "list", "--limit", "3", columns=80, lines=30) as (screen, _):
         assert "resnet_1" in screen.read_all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("less") is None, reason="less is not installed")
+def test_less_shows_colours_and_keeps_the_screen(person: Cli) -> None:
+    person.environment |= {"JOBLEDGER_PAGER": "less", "TERM": "xterm"}
+    person.environment.pop("LESS", None)
+    with terminal(person, "list", columns=80, lines=30) as (screen, process):
+        screen.wait("resnet_1")
+        screen.press("q", "")
+        process.wait()
+    assert COLOUR in screen.raw
+    assert "\x1b[?1049h" not in screen.raw  # The alternate screen, which less leaves empty.
 
 
 @pytest.mark.slow
