@@ -87,3 +87,13 @@ COMMANDS: Final = {
 """The commands by name."""
 PASSING_ON: Final = ("psql",)
 """Commands that pass unknown options to the program that they run."""
+OTHER_WORDS: Final = {
+    "show": "get describe inspect status info",
+    "list": "ls ps top jobs search find",
+    "history": "cat logs timeline",
+    "delete": "rm remove",
+    "cancel": "kill stop abort",
+    "run": "start submit exec",
+    "record": "create add new update",
+}
+"""Words of other programs for what a command does to a job, by the command."""

@@ -2,12 +2,16 @@
 
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 import typer
-from jobledger.infra.cli.commands import COMMANDS, PASSING_ON, Entry
+from jobledger.infra.cli.commands import COMMANDS, OTHER_WORDS, PASSING_ON, Entry
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 from typer.main import get_command
+
+WORD: Final = "jobledger.command"
+"""The key of the command's name, as it was given, in the context of the program."""
 
 
 class Unloaded(TyperCommand):
@@ -52,6 +56,7 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Resolves as any group, and imports the command."""
+        ctx.meta[WORD] = args[0]
         name, command, rest = super().resolve_command(ctx, args)
         return name, command.load() if isinstance(command, Unloaded) else command, rest
 
@@ -64,6 +69,9 @@ class LazyGroup(TyperGroup):
                 sys.stdout.flush()
         except typer.BadParameter as error:
             _name_value(error)
+            raise
+        except TyperException as error:
+            _name_command(error, ctx.meta.get(WORD))
             raise
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,3 +104,11 @@ def _name_value(error: typer.BadParameter) -> None:
 
         if isinstance(error.__cause__, ValidationError):
             error.message = why_invalid(error.__cause__.errors()[0])
+
+
+def _name_command(error: TyperException, word: str | None) -> None:
+    """Adds the command that does what another program does by this word."""
+    for command, words in OTHER_WORDS.items():
+        if word in words.split():
+            why = error.message.partition(" Did you mean")[0]
+            error.message = f"{why.rstrip('.')}. Did you mean '{command}'?"

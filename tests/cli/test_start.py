@@ -23,7 +23,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.cli.app import app
-from jobledger.infra.cli.commands import COMMANDS
+from jobledger.infra.cli.commands import COMMANDS, OTHER_WORDS
 from jobledger.infra.cli.jobs.columns import plain_table
 from jobledger.infra.cli.tables import jobs_table
 from jobledger.infra.settings import Settings
@@ -157,6 +157,18 @@ def test_a_mistyped_command_suggests_the_right_one(name: str) -> None:
     assert answer.exit_code == 2
     assert f"No such command '{mistyped}'. Did you mean" in " ".join(answer.stderr.split())
     assert f"'{name}'" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [(word, command) for command, words in OTHER_WORDS.items() for word in words.split()],
+)
+def test_a_word_of_another_program_suggests_the_command(word: str, command: str) -> None:
+    answer = CliRunner().invoke(app, [word, "resnet_1"])
+
+    assert answer.exit_code == 2
+    assert command in COMMANDS
+    assert f"Did you mean '{command}'?" in " ".join(answer.stderr.split())
 
 
 @pytest.mark.slow
