@@ -16,4 +16,4 @@ class Template(NamedTuple):
 
 def read(package: str, name: str) -> str:
     """Returns the text of the package's file `name`.sql."""
-    return resources.files(package).joinpath(f"{name}.sql").read_text()
+    return resources.files(package).joinpath(f"{name}.sql").read_text(encoding="utf-8")

@@ -1,8 +1,10 @@
 """The command line: `jobledger --help`."""
 
 import gc
+import os
 import sys
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 __all__ = ["main", "program"]
 
@@ -13,10 +15,19 @@ GC_THRESHOLD: Final = (50_000, 20, 20)
 def program() -> None:
     """Runs the command line as a program; faster than `main`, because the process ends after it."""
     gc.set_threshold(*GC_THRESHOLD)
+    sys.stdout, sys.stderr = map(_able, (sys.stdout, sys.stderr))
     try:
         main()
     finally:
         gc.freeze()  # Skips the last garbage collection at the interpreter's end.
+
+
+def _able(stream: Any) -> Any:
+    """Returns a stream that any text can be printed to: to nowhere if the caller has closed it."""
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    stream.reconfigure(errors="backslashreplace")  # What the encoding of the locale lacks.
+    return stream
 
 
 def main() -> None:

@@ -102,12 +102,22 @@ def main() -> None:
         from jobledger.infra.cli.exit_codes import exit_code
 
         _fail(str(error), exit_code(error))
+    except OSError as error:
+        _fail_of_system(error)
     except Exception as error:
         # An error of psycopg's can only come from a command that imported psycopg.
         psycopg = sys.modules.get("psycopg")
         if psycopg is None or not isinstance(error, psycopg.Error):
             raise
         _fail_of_postgres(error)
+
+
+def _fail_of_system(error: OSError) -> Never:
+    """Exits with the system's error: a file, or standard output, that cannot be read or written."""
+    from jobledger.infra.cli.exit_codes import USAGE
+
+    why = error.strerror or str(error)
+    _fail(why if error.filename is None else f"{error.filename}: {why}", USAGE)
 
 
 def _fail_of_postgres(error: Any) -> Never:

@@ -31,7 +31,7 @@ class MovedModules:
         if not name.startswith(PACKAGE):
             return None
         if not self._names:
-            text = Path(__file__).with_name("moved.txt").read_text()
+            text = Path(__file__).with_name("moved.txt").read_text(encoding="utf-8")
             self._names = dict(line.split() for line in text.splitlines())
         old = name.removeprefix(PACKAGE)
         if old in OLD_ROOMS:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.errors import InvalidFieldError
 
 FIGURES: Final[dict[str, Any]] = json.loads(
-    resources.files(__package__).joinpath("measured.json").read_text()
+    resources.files(__package__).joinpath("measured.json").read_text(encoding="utf-8")
 )
 """Measured on a ledger of simulated jobs; bytes are of tables with their indexes."""
 SECONDS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_557_600}

@@ -352,6 +352,30 @@ def test_a_closed_pipe_is_not_an_error(cli: Cli) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("to", "code", "why"),
+    [(">&-", 0, ""), (">/dev/full", 2, "jobledger: No space left on device\n")],
+)
+def test_output_that_cannot_be_written_is_no_traceback(
+    cli: Cli, to: str, code: int, why: str
+) -> None:
+    cli("record", "resnet_1", "Created")
+    shell = f"{cli.command[0]} comment resnet_1 checked {to}"
+    done = subprocess.run(["sh", "-c", shell], env=cli.environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, why)
+
+
+@pytest.mark.slow
+def test_a_locale_without_a_character_prints_its_code(cli: Cli) -> None:
+    cli.environment |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    assert cli.child("record", "resnet_1", "Created").returncode == 0  # And signs a checkpoint.
+    cli("comment", "resnet_1", "30 \N{DEGREE SIGN}C")
+    done = cli.child("history", "resnet_1")
+    assert done.returncode == 0, done.stderr
+    assert "note: 30 \\xb0C" in done.stdout
+
+
 def test_shared_options_may_stand_anywhere_before_a_command_of_the_users() -> None:
     given = ["run", "--ledger", "x", "--name=n", "--dsn=d", "--", "cmd", "--dsn", "y"]
     assert _shared_first(given) == [

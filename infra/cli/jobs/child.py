@@ -177,7 +177,13 @@ def _wait_until_made(reporter: Reporter, command: Command) -> None:
     if reporter.failure is not None:
         raise reporter.failure
     if not reporter.has_begun and command.signal is None:
-        raise TimeoutError(f"the ledger did not answer within {OPENING_SECONDS:g} s")
+        raise _unanswered()
+
+
+def _unanswered() -> Exception:
+    from jobledger.infra.errors import LedgerUnavailableError
+
+    return LedgerUnavailableError(f"no answer within {OPENING_SECONDS:g} s")
 
 
 def _carry_out(

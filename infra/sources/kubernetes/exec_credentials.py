@@ -147,7 +147,7 @@ class ExecCredentials(httpx.Auth):
     def _load(self, certificate: str, key: str) -> None:
         assert isinstance(self._tls, ssl.SSLContext)
         # ssl reads keys from files only.
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as both:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".pem") as both:
             both.write(f"{certificate}\n{key}\n")
             both.flush()
             try:

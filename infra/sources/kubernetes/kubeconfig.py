@@ -69,7 +69,7 @@ def _load(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text())
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AttachError("kubeconfig", f"{path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
@@ -98,7 +98,7 @@ def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLCo
     found = ssl.create_default_context(cadata=authority)
     if certificate := _pem(path, user, "client-certificate"):
         # ssl reads keys from files only.
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as both:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".pem") as both:
             both.write(f"{certificate}\n{_pem(path, user, 'client-key')}\n")
             both.flush()
             found.load_cert_chain(both.name)
@@ -116,6 +116,6 @@ def _text(path: Path, file: str | None) -> str | None:
     if file is None:
         return None
     try:
-        return (path.parent / file).read_text()
+        return (path.parent / file).read_text(encoding="utf-8")
     except OSError as error:
         raise AttachError("kubeconfig", f"{file}: {error.strerror or error}") from None

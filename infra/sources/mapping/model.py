@@ -242,9 +242,9 @@ def shipped(folder: str = SHIPPED) -> list[str]:
 
 def _text(name: str, folder: str) -> str:
     if name in (known := shipped(folder)):
-        return resources.files(folder).joinpath(f"{name}.yaml").read_text()
+        return resources.files(folder).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     try:
-        return Path(name).read_text()
+        return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise InvalidFieldError(
             "mapping",
