@@ -154,10 +154,11 @@ def _compare(
         cursor.itersize = 10_000
         for is_same, was, would_be in cursor.execute(statement):
             rows += 1
-            if not is_same:
+            # Documents of the same value may be spaced differently.
+            if not is_same and (change := _change(table, keys, common, was, would_be)).fields:
                 changed += 1
                 if len(changes) < limit:
-                    changes.append(_change(table, keys, common, was, would_be))
+                    changes.append(change)
     return rows, changed, changes
 
 

@@ -62,3 +62,11 @@ def test_wrong_missing_and_extra_rows_are_reported(ledger: Ledger) -> None:
         (change,) = rehearse(connection, INTERVALS).changes
         assert (change.table, change.key) == ("intervals", "1")
         assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (2,)
+
+
+def test_documents_that_are_only_spaced_differently_do_not_change(ledger: Ledger) -> None:
+    some_jobs(ledger)
+    ledger.cancelled("projects/p/jobs/a", "stopped by SIGTERM")
+    with ledger.connection() as connection:
+        outcome = rehearse(connection, JOBS)
+    assert (outcome.changed, outcome.changes) == (0, [])
