@@ -193,3 +193,16 @@ def test_the_commands(past: Ledger, dsn: str, cli: Cli, tmp_path: Path) -> None:
         assert f"{B} forks: version 4 is Succeeded here, and Failed there" in forked.stderr
     with pytest.raises(InvalidFieldError, match="no event of"):
         past.export_origin(GONE, "elsewhere", tmp_path / "x.jsonl")
+
+
+def test_a_lone_file_that_is_no_export_is_named(cli: Cli, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text('{"jobledger":"hist')
+    for arguments, why in (
+        ([str(cut)], "line 1: is cut off"),
+        ([str(tmp_path / "no.jsonl"), "--json"], "No such file or directory"),
+        (["slurm-sacct"], "Missing argument 'FILES...'"),
+    ):
+        done = cli.run("import", *arguments)
+        assert done.returncode == 2
+        assert why in " ".join(done.stderr.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,8 +30,17 @@ class ImportGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Takes an unknown command as one of the ledger's exports, or as a mapping: `import slurm-sacct FILE`."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
-            args = ["history" if is_export(Path(args[0])) else "file", *args]
+            args = ["history" if _is_history(args) else "file", *args]
         return super().resolve_command(ctx, args)
+
+
+def _is_history(args: Sequence[str]) -> bool:
+    """Whether the first argument is, or can only be meant as, one of the ledger's exports."""
+    first, *rest = args
+    if is_export(Path(first)):
+        return True
+    is_mapping = first in shipped() or first.endswith((".yaml", ".yml"))
+    return not is_mapping and all(each.startswith("-") for each in rest)
 
 
 importing = typer.Typer(
