@@ -104,7 +104,7 @@ class RemoteLedger(Client):
         self, as_of: Given = None, clock: Clock | str | None = None, name: str | None = None
     ) -> Moment:
         """Resolves a moment; a version refers to the job of that name."""
-        if name is None:
+        if name is None or as_of is None:  # The answer about a job as it is now has no moment.
             return super().moment(as_of, clock)
         asked = exchanges.job(name, as_of, clock)
         return self._exchange(Exchange("GET", asked.path, parsing.moment_of, asked.query))

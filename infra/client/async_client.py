@@ -23,6 +23,7 @@ from jobledger.infra.client.client import (
     Jobs,
     Results,
     Rules,
+    address_of,
     headers_of,
 )
 from jobledger.infra.client.exchanges import Exchange, Given
@@ -56,7 +57,10 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         """Takes the arguments of Client; `transport` is an asyncio one."""
         self._retries = retries
         self._http = httpx.AsyncClient(
-            base_url=url, headers=headers_of(token), timeout=timeout_seconds, transport=transport
+            base_url=address_of(url),
+            headers=headers_of(token),
+            timeout=timeout_seconds,
+            transport=transport,
         )
         super().__init__(self._ask)
 

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
 
 import httpx
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
@@ -48,7 +50,20 @@ EVENTS_PAGE: Final = 1_000
 def headers_of(token: str | None) -> dict[str, str]:
     """The headers of every request."""
     headers = {"accept": "application/json"}
-    return headers | {"authorization": f"Bearer {token}"} if token else headers
+    if not (given := (token or "").strip()):  # A file of it may end with a line feed.
+        return headers
+    if not (given.isascii() and given.isprintable()):
+        raise InvalidFieldError("token", "has characters that no token has")
+    return headers | {"authorization": f"Bearer {given}"}
+
+
+def address_of(url: str) -> httpx.URL:
+    """Parses a server's address; raises InvalidFieldError if it is not of http or https."""
+    with suppress(httpx.InvalidURL):
+        found = httpx.URL(url)
+        if found.scheme in {"http", "https"} and found.host:
+            return found
+    raise InvalidFieldError("server", f"{url!r} is not an address, such as http://127.0.0.1:8080")
 
 
 class Client(Verbs[Job]):
@@ -84,10 +99,16 @@ class Client(Verbs[Job]):
             retries: How often a request is sent again.
             timeout_seconds: How long to wait for each answer.
             transport: Sends the requests instead of httpx, for tests and proxies.
+
+        Raises:
+            InvalidFieldError: The address, or the token, is not valid.
         """
         self._retries = retries
         self._http = httpx.Client(
-            base_url=url, headers=headers_of(token), timeout=timeout_seconds, transport=transport
+            base_url=address_of(url),
+            headers=headers_of(token),
+            timeout=timeout_seconds,
+            transport=transport,
         )
         super().__init__(self._ask)
 

@@ -7,6 +7,7 @@ import os
 
 import pytest
 from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.client.client import headers_of
 
 from tests.command_line import Done, run_main
 from tests.servers import Server, new_server
@@ -21,6 +22,8 @@ READS = [
     ("list", "--filter", "project = PROJECT", "--page-size", "1", "--json"),
     ("count", "--filter", "project = PROJECT", "--json"),
     ("events", "--json"),
+    ("tree", "a"),
+    ("tree", "a", "--as-of", "v2"),
 ]
 
 
@@ -115,3 +118,22 @@ def test_a_token_is_required_and_commands_that_need_the_database_are_refused(dsn
             assert "leave out --server" in done.stderr, command
         named = ask(server, "p", "comment", "a", "x", "--actor", "me", token=secret, through=True, code=2)  # fmt: skip
         assert "is the token's name" in named.stderr
+
+
+@pytest.mark.parametrize(
+    ("server", "token", "why"),
+    [
+        ("127.0.0.1:8080", "jlt_x", "jobledger: server: '127.0.0.1:8080' is not an address"),
+        ("ftp://ledger", "jlt_x", "jobledger: server: 'ftp://ledger' is not an address"),
+        ("http://[::1", "jlt_x", "jobledger: server: 'http://[::1' is not an address"),
+        ("http://127.0.0.1:1", "jlt_\nx", "jobledger: token: has characters that no token has"),
+    ],
+)
+def test_an_invalid_address_or_token_is_a_wrong_option(server: str, token: str, why: str) -> None:
+    done = run_main(dict(os.environ), "--server", server, "--token", token, "list")
+    assert (done.returncode, done.stderr[: len(why)]) == (2, why)
+    assert "jlt_" not in done.stderr
+
+
+def test_a_token_from_a_file_may_end_with_a_line_feed() -> None:
+    assert headers_of("jlt_x\n") == headers_of("jlt_x")
