@@ -3,8 +3,9 @@
 Hypothetical events are judged as reports, and never recorded: nothing here writes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple
 
 from jobledger.domain.data import Data
@@ -102,8 +103,7 @@ def replay_job(reader: Reader, name: str, until: Moment, hypotheses: Iterable[Da
     ]
     if not steps:
         raise JobNotFoundError(name)
-    version = max(step.event.version for step in steps)
-    return Replay(name, until, [*steps, *_supposed(steps[-1], version, hypotheses)])
+    return Replay(name, until, [*steps, *_supposed(steps, hypotheses)])
 
 
 def parse_hypothesis(text: str) -> Data:
@@ -122,17 +122,18 @@ def parse_hypothesis(text: str) -> Data:
     return data
 
 
-def _supposed(last: Replayed, version: int, hypotheses: Iterable[Data]) -> Iterator[Replayed]:
-    job, at = last.job, last.event.occurred_time
-    place = version
+def _supposed(steps: Sequence[Replayed], hypotheses: Iterable[Data]) -> Iterator[Replayed]:
+    """Yields the steps of reports after the recorded ones, each judged on all events before it."""
+    job, at = steps[-1].job, steps[-1].event.occurred_time
+    past = sorted((step.event for step in steps), key=attrgetter("version"))
     for data in hypotheses:
         if not isinstance(data, Data):
             raise InvalidFieldError("hypotheses", f"{shown(data)} is not the data of an event")
-        for fact in judge(data, job):
-            place += 1
-            event = Event(job.name, place, fact, at)
+        for fact in judge(data, job, past=tuple(past)):
+            event = Event(job.name, job.version + 1, fact, at)
             after = evolve(job, event)
             yield Replayed(event, None, after, diff_jobs(job, after))
+            past.append(event)
             job = after
 
 

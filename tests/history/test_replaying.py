@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
+from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.history.replay import parse_hypothesis, replay_job
@@ -54,6 +55,16 @@ def test_a_hypothetical_event_is_judged_marked_and_never_recorded(ledger: Ledger
     assert (retried.job.attempt, retried.recorded_time) == (2, None)
     assert ledger.size() == 3
     assert [event.type for event in ledger.history(job)] == ["Created", "Started", "LabelsChanged"]
+
+
+def test_a_hypothesis_may_depend_on_how_the_job_came_to_its_state(ledger: Ledger, job: str) -> None:
+    ledger.update(job, {"n": 2}, {"team": "audio"})
+    (updated, relabeled) = ledger.replay(job, hypotheses=[parse_hypothesis("Updated")]).steps[-2:]
+    assert (updated.event.version, updated.job.version) == (5, 5)
+    assert (relabeled.event.type, relabeled.job.labels) == ("LabelsChanged", {"team": "audio"})
+    ledger.report(job, parse_hypothesis('Expired={"lost": true}'))
+    ended = ledger.replay(job, hypotheses=[parse_hypothesis("Succeeded")]).steps[-1]
+    assert (ended.contradicted, ended.job.state) == (False, JobState.SUCCEEDED)
 
 
 def test_json_is_the_same_for_what_happened_and_what_did_not(
