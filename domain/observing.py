@@ -14,7 +14,7 @@ from jobledger.domain.attempts import UNNAMED, attempts_ahead, is_late, named_at
 from jobledger.domain.data import Data
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job import Job, judge, recorded
-from jobledger.domain.reports import parse_report
+from jobledger.domain.reports import Unreadable, parse_report
 from jobledger.domain.states import ABSENT, TERMINAL, WAITING, JobState, state_after
 
 ENDS_PAUSE: Final = (e.Queued, e.Preparing, e.Started, e.Succeeded, e.PartiallySucceeded)
@@ -75,7 +75,7 @@ def observe_in_order(
     if job.state is JobState.PAUSED and isinstance(report, ENDS_PAUSE):
         return _after_pause(report, job, at, past)
     facts = observe(report, job, at, past)
-    if not isinstance(facts[0], e.Contradicted):
+    if not isinstance(facts[0], e.Contradicted) or isinstance(report, Unreadable):
         return facts
     if _repeats(report, job):
         return (as_comment(report),)
@@ -140,6 +140,8 @@ def catch_up(
     """
     if job.stage is ABSENT:
         return observe(report, job, at, past)
+    if isinstance(report, Unreadable):
+        return ()
     if state_after(type(report).__name__) is job.state and attempts_ahead(report, job, at) == 0:
         return ()
     if is_late(job, at):

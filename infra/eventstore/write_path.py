@@ -188,6 +188,7 @@ class WritePath:
                 outcomes.append(None)
                 continue
             try:
+                _check_type(report.data, REQUESTS, "neither a command nor a report")
                 data, about = with_attempt(report.data, report.about)
                 name, at = names.parse_name(report.name), _At.parse(about)
             except LedgerError as error:

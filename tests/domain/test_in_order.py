@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jobledger.domain import events as e
 from jobledger.domain.data import Data
 from jobledger.domain.job import Job, fold, recorded
-from jobledger.domain.observing import observe_in_order
+from jobledger.domain.observing import catch_up, observe_in_order
+from jobledger.domain.reports import parse_report
 from jobledger.domain.states import JobState, state_after
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -57,6 +58,13 @@ def test_a_state_that_is_reported_again_is_a_comment() -> None:
     assert types(e.Preparing(), e.Preparing(), e.Started(), e.Started(), FAILED, FAILED) == [
         "Preparing", "Commented", "Started", "Commented", "Failed", "Commented",
     ]  # fmt: skip
+
+
+def test_a_report_without_a_readable_meaning_is_contradicted() -> None:
+    unreadable = parse_report("LabelsChanged", {"labels": ["team"]})
+    assert types(e.Started(), unreadable) == ["Started", "Contradicted"]
+    past = told(e.Started())
+    assert catch_up(unreadable, fold(Job(name=NAME), past), BEGIN, past) == ()
 
 
 def test_what_follows_a_pause_ends_it() -> None:
