@@ -71,9 +71,17 @@ class UnknownEventTypeError(InvalidFieldError):
         super().__init__("type", f"unknown event type {type_!r}{meant}{listed}")
 
 
+def repr_of(value: object) -> str:
+    """The value's repr, or its type if the value has none (an object of a closed session, for example)."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
 def shown(value: object) -> str:
     """The value's repr for an error message, cut to 80 characters."""
-    text = repr(value)
+    text = repr_of(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

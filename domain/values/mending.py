@@ -24,7 +24,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Any, Final
 
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, repr_of
 from jobledger.domain.values.canonical import MAX_INTEGER, JsonObject
 
 MARKS: Final = "@mended"
@@ -206,14 +206,7 @@ def _text_of(value: Any) -> str:
                 return json.dumps(value, ensure_ascii=False, default=str)
         return str(value)
     except Exception:
-        return _repr_of(value)
-
-
-def _repr_of(value: Any) -> str:
-    try:
-        return repr(value)
-    except Exception:
-        return f"a {type(value).__name__}"
+        return repr_of(value)
 
 
 def _digits(number: int) -> str:

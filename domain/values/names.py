@@ -98,9 +98,11 @@ def parse_time(time: datetime, now: datetime, field: str = "occurred_time") -> d
         The time in UTC.
 
     Raises:
-        InvalidFieldError: The time has no time zone, is before 1970, or more than a day ahead.
+        InvalidFieldError: The value is no datetime, has no time zone, is before 1970, or more than a day ahead.
     """
-    if not isinstance(time, datetime) or time.utcoffset() is None:
+    if not isinstance(time, datetime):
+        raise InvalidFieldError(field, f"must be a datetime, not {shown(time)}")
+    if time.utcoffset() is None:
         raise InvalidFieldError(
             field, f"{time!s} has no time zone; give one, such as datetime.now(UTC)"
         )

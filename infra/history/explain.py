@@ -92,9 +92,8 @@ def _reported(steps: list[Step]) -> Iterator[Reported]:
         data = event.json
         value = data.get("data") if event.type == "Contradicted" else data
         worker = value.get("worker") if isinstance(value, dict) else None
-        for reporter in {event.actor, worker}:
-            if isinstance(reporter, str):
-                yield Reported(reporter, event.occurred_time, event.recorded_time)
+        for reporter in {name for name in (event.actor, worker) if isinstance(name, str)}:
+            yield Reported(reporter, event.occurred_time, event.recorded_time)
 
 
 def _reasons(steps: list[Step]) -> Iterator[Reason]:

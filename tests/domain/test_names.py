@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError
@@ -127,7 +128,8 @@ def test_texts_of_the_shortest_and_the_longest_length_are_taken() -> None:
 
 
 def test_times_are_refused_with_the_field_and_the_limit() -> None:
-    for time, why in (
+    given: list[tuple[Any, str]] = [
+        ("2026-05-31T00:00:00Z", "must be a datetime, not '2026-05-31T00:00:00Z'"),
         (
             datetime(2026, 5, 31),  # noqa: DTZ001 - it is what is refused
             "2026-05-31 00:00:00 has no time zone; give one, such as datetime.now(UTC)",
@@ -140,7 +142,8 @@ def test_times_are_refused_with_the_field_and_the_limit() -> None:
             datetime(2026, 6, 3, tzinfo=UTC),
             "2026-06-03T00:00:00+00:00 is more than a day ahead of now, " + NOW.isoformat(),
         ),
-    ):
+    ]
+    for time, why in given:
         with pytest.raises(InvalidFieldError) as caught:
             parse_time(time, NOW, "at")
         assert (caught.value.field, caught.value.why) == ("at", why)

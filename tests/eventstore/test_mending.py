@@ -27,7 +27,7 @@ from jobledger.domain.values import canonical
 from jobledger.domain.values.mending import MARKS
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.attempts import with_attempt
-from jobledger.infra.eventstore.write_path import Report
+from jobledger.infra.eventstore.write_path import Recorded, Report
 
 NAME = "projects/p/jobs/a"
 TEXT = st.text(st.characters())  # Halves of surrogate pairs and NUL, too.
@@ -287,6 +287,30 @@ def test_nothing_personal_is_put_where_it_would_be_stored_in_the_clear() -> None
         {"path": "x", "replaced": 1, "given": '"\\u0000"'},
         {"path": "who.@personal.value", "replaced": 1},
     ]
+
+
+class Detached:
+    """An object that cannot be shown, as one of a session that is closed."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+def test_a_report_with_a_value_that_cannot_be_shown_is_kept(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    ledger.started(NAME)
+    output = ledger.succeeded(NAME, {"row": Detached()}).output
+    assert output == {"row": "a Detached"}
+    with pytest.raises(InvalidFieldError, match=r"spec.row is a Detached, a Detached; JSON has"):
+        ledger.create(f"{NAME}2", spec={"row": Detached()})
+
+
+def test_what_is_no_report_is_refused_by_itself(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    given = [Report(NAME, data, {}) for data in ("Started", parse_data("Started", {}))]  # type: ignore[arg-type]
+    refused, recorded = ledger.report_many(given)
+    assert str(refused) == "request: 'Started' is neither a command nor a report"
+    assert isinstance(recorded, Recorded)
 
 
 def test_recursive_and_deep_values_become_text() -> None:

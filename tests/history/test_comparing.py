@@ -263,6 +263,13 @@ def test_why_explains_the_chain_in_sentences(ledger: Ledger) -> None:
     assert "It was deleted on" in why(ledger.reader, NAME, ledger.moment()).conclusion
 
 
+@pytest.mark.parametrize("worker", [{"host": "n"}, ["n"], 7])
+def test_a_worker_that_is_no_text_is_explained_as_none(ledger: Ledger, worker: Any) -> None:
+    ledger.create(NAME)
+    ledger.started(NAME, {"worker": worker}, actor="alice")
+    assert [clock.reporter for clock in ledger.why(NAME).clocks] == ["alice"]
+
+
 @pytest.mark.slow
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
