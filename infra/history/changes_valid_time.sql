@@ -10,7 +10,7 @@ WITH touched AS MATERIALIZED (
     UNION
     SELECT e.name FROM events AS e
     WHERE e.position > %(from_position)s AND e.position <= %(to_position)s AND e.schema > 0
-      AND e.occurred_time <= %(from_time)s AND state_number(e.type) IS NOT NULL
+      AND least(e.occurred_time, e.recorded_time) <= %(from_time)s AND state_number(e.type) IS NOT NULL
 ),
 compared AS (
     SELECT j.name, earlier.state AS was, later.state AS now,

@@ -158,6 +158,15 @@ def test_counts_of_a_fleet_diff(ledger: Ledger) -> None:
     assert told(of_a) == {("QUEUED", "FAILED"): 1, ("CANCELLED", "DELETED"): 1}
 
 
+def test_a_fleet_diff_shows_what_became_known_from_a_clock_that_is_ahead(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    ledger.started(NAME, occurred_time=datetime.now(UTC) + timedelta(hours=1))
+    now = ledger.moment("now").time
+    created, started = (AtTime(now, Clock.OCCURRED, known) for known in (1, 2))
+    (turn,) = ledger.diff_fleet(created, started).turns
+    assert (turn.before, turn.after, turn.names) == ("QUEUED", "RUNNING", [NAME])
+
+
 def test_absent_null_and_values_of_other_types_differ() -> None:
     was = Job(
         name=NAME, version=1, labels={"team": "a", "gone": "x"},
