@@ -112,9 +112,13 @@ class Data(BaseModel):
             The bytes.
 
         Raises:
-            InvalidFieldError: JSON or PostgreSQL cannot represent a value.
+            InvalidFieldError: JSON or PostgreSQL cannot represent a value, or a field's name is reserved.
             DataTooLargeError: The data exceeds `max_bytes`.
         """
+        if PLACED_KEY in (self.__pydantic_extra__ or ()):
+            raise InvalidFieldError(
+                f"data.{PLACED_KEY}", "is reserved; give the field another name"
+            )
         encoded = canonical.encode(self.json_object())
         if len(encoded) > self.max_bytes:
             raise DataTooLargeError(len(encoded), self.max_bytes)

@@ -24,7 +24,7 @@ from jobledger.domain.attempts import (
     attempts_ahead,
     remembered,
 )
-from jobledger.domain.data import PLACED_KEY, Data
+from jobledger.domain.data import Data
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.events import Event, Placement, Started
 from jobledger.domain.order import CONTRADICTED, Effect, effects
@@ -129,8 +129,6 @@ def find_place(found: Late, job: Placing, past: Sequence[Event] | None) -> Place
         PastNeededError: `past` is None or not complete.
     """
     taken = _taken(job, past)
-    if PLACED_KEY in (found.report.__pydantic_extra__ or ()):
-        return None
     for index in _indexes(taken, found.at, job.version + 1):
         then = _then(taken[:index], job.kind)
         if _accepts(found, then) and _lets_follow(found, taken[index:], job.kind):

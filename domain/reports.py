@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from jobledger.domain.data import CODES, MAX_DATA_BYTES, UNKNOWN, Data
+from jobledger.domain.data import CODES, MAX_DATA_BYTES, PLACED_KEY, UNKNOWN, Data
 from jobledger.domain.errors import InvalidFieldError, UnknownEventTypeError
 from jobledger.domain.events import EVENT_TYPES, MAX_PARENTS, MAX_RELATIVE, parse_data
 from jobledger.domain.values import canonical, labels
@@ -149,6 +149,8 @@ class _Fields:
     def mend(self, type_: str) -> bool:
         """Mends the fields; returns whether the event still has a readable meaning."""
         readable = True
+        if PLACED_KEY in self._data:  # It says where the ledger put a late report.
+            self._move_to_mark(PLACED_KEY, self._data[PLACED_KEY])
         for name, info in EVENT_TYPES[type_].model_fields.items():
             alias = info.alias or name
             if name in self._data:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from jobledger.domain.data import Data
-from jobledger.domain.errors import PastNeededError
+from jobledger.domain.errors import InvalidFieldError, PastNeededError
 from jobledger.domain.events import (
     Contradicted,
     Created,
@@ -230,8 +230,8 @@ def test_a_placed_report_takes_effect_where_it_was_placed() -> None:
 def test_a_report_cannot_be_placed_if_it_has_a_field_of_that_name() -> None:
     job, events = lived(*DONE)
     report = named(ProgressReported, **{"@placed": 1})
-    (fact,) = judge(report, job, BEGIN + 1.5 * HOUR, events)
-    assert isinstance(fact, Contradicted)
+    with pytest.raises(InvalidFieldError, match="@placed: is reserved"):
+        judge(report, job, BEGIN + 1.5 * HOUR, events)
 
 
 def test_events_take_effect_no_earlier_than_those_before_them() -> None:

@@ -305,6 +305,21 @@ def test_a_report_with_a_value_that_cannot_be_shown_is_kept(ledger: Ledger) -> N
         ledger.create(f"{NAME}2", spec={"row": Detached()})
 
 
+def test_what_a_reporter_says_of_a_placement_places_nothing(ledger: Ledger) -> None:
+    """An event that is copied from another ledger has that ledger's placement."""
+    copied = {"@placed": {"after": 1, "latest": True}}
+    ledger.create(NAME, occurred_time=datetime(2026, 6, 1, tzinfo=UTC))
+    ledger.succeeded(NAME)
+    kept = {MARKS: [{"path": "@placed", "given": copied["@placed"]}]}
+    ledger.report(NAME, parse_data("Commented", copied))
+    late = datetime(2026, 6, 2, tzinfo=UTC)
+    ledger.started(NAME, {"worker": "w", **copied}, occurred_time=late)
+    *_, commented, started = ledger.history(NAME)
+    assert (commented.json, commented.placed_after) == (kept, None)
+    placed = {"@placed": {"after": 1, "latest": False}}
+    assert (started.json, started.placed_after) == ({"worker": "w", **kept, **placed}, 1)
+
+
 def test_what_is_no_report_is_refused_by_itself(ledger: Ledger) -> None:
     ledger.create(NAME)
     given = [Report(NAME, data, {}) for data in ("Started", parse_data("Started", {}))]  # type: ignore[arg-type]
