@@ -272,13 +272,13 @@ def _code_of(given: Any) -> Any:
 
 
 def _whole_number(given: Any) -> int | None:
-    """Returns an integer, also of `5.0` and of a number in text; else None."""
+    """Returns an integer that JSON can represent, also of `5.0` and of a number in text; else None."""
     match given:
         case bool():
             return None
         case int():
             return given
-        case float() if given.is_integer():
+        case float() if given.is_integer() and abs(given) <= canonical.MAX_INTEGER:
             return int(given)
         case str() if _WHOLE.fullmatch(given):
             return int(given)

@@ -183,6 +183,7 @@ def test_large_values_are_shortened_and_small_ones_kept(data: dict[str, Any]) ->
         ("unavailable", {"error": {"code": 14, "message": "x"}}),
         (None, {"error": {"code": 2, "message": "x"}}),
         ([1], {"error": {"code": 2, "message": "x"}, "reason": "[1]"}),
+        (1e21, {"error": {"code": 2, "message": "x"}, "reason": "1e+21"}),
     ],
 )
 def test_an_unknown_error_code_is_kept_beside_googles(code: Any, kept: dict[str, Any]) -> None:
@@ -214,6 +215,7 @@ def test_a_code_of_googles_is_not_marked() -> None:
         ("ConfigChanged", {"spec": [1]}, {"spec": {"value": [1]}}),
         ("Queued", {"queuePosition": "3"}, {"queuePosition": 3}),
         ("Queued", {"queue_position": -1}, {}),
+        ("Queued", {"queuePosition": 1e300}, {}),
         ("Paused", {"reason": 5}, {"reason": "5"}),
         ("Failed", {"error": ValueError("boom")}, {"error": {"code": 2, "message": "boom"}}),
         ("Failed", {"error": 137}, {"error": {"code": 2, "message": ""}, "exitCode": 137}),
