@@ -179,6 +179,14 @@ def test_an_invalid_item_is_refused_with_its_index_and_does_not_stop_the_others(
     assert [event["type"] for event in batches.history("a")] == ["Created", "Started", "Succeeded"]
 
 
+def test_a_time_without_a_zone_is_shown_as_it_was_given(batches: Batches) -> None:
+    batches.make("a")
+    (result,) = batches.results(batches.item("a", "started") | {"occurredTime": "2026-01-01"})
+    assert result["error"]["message"] == (
+        "reports[0].occurredTime: '2026-01-01' has no time zone; add Z or an offset"
+    )
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"[]", b"{}", b"5", b"null", b'{"reports": {}}', b'{"reports": null}', b"\xff",

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from jobledger.domain.data import Data
-from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.events import DECIDED, MAX_ATTEMPT
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
@@ -28,9 +28,13 @@ from pydantic_core import PydanticCustomError
 def read_time(text: Any) -> datetime:
     """A time as JSON has it. A number is none: its unit would be a guess."""
     try:
-        return datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise PydanticCustomError("time", "must be an RFC 3339 time in a string") from None
+    if time.tzinfo is None:
+        why = "{given} has no time zone; add Z or an offset"
+        raise PydanticCustomError("time", why, {"given": shown(text)})
+    return time
 
 
 class About(BaseModel):
