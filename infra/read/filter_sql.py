@@ -151,9 +151,7 @@ class Rendering:
             return found.text, LABEL
         column = COLUMNS.get(".".join(_snake(part) for part in field))
         if column is None:
-            asked = ".".join(field)
-            meant = did_you_mean(asked, (*COLUMNS, *LISTS, *JSON_FIELDS))
-            raise InvalidFieldError(asked_by, f"there is no field {asked!r}{meant}")
+            raise InvalidFieldError(asked_by, _why_no_column(".".join(field)))
         return SQL("({})").format(SQL(column.expression)), column
 
     def json_field(self, field: tuple[str, ...]) -> JsonField | None:
@@ -301,6 +299,15 @@ def _like(tree: Restriction) -> str:
     inner = tree.value[start : len(tree.value) - end]
     escaped = inner.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return "%" * start + escaped + "%" * end
+
+
+def _why_no_column(asked: str) -> str:
+    if asked in KEYED:
+        return f"{asked} has keys: name one, such as {asked}.KEY"
+    if asked in LISTS:
+        return f"{asked!r} is a list, of which only a filter can ask for an item"
+    meant = did_you_mean(asked, (*COLUMNS, *LISTS, *JSON_FIELDS))
+    return f"there is no field {asked!r}{meant}"
 
 
 def _snake(name: str) -> str:

@@ -54,8 +54,9 @@ def test_ever_finds_jobs_that_once_matched(ledger: Ledger, filter_: str, ids: li
     [
         ("state = RUNNING AND", "cannot be read at its end: '\\(' or a word was expected"),
         ("state ! RUNNING", "at column 7: a comparison was expected"),
-        ("colour = red", "there is no field 'colour'"),
+        ("colour = red", "there is no field 'colour'; it is one of .*, labels.KEY, spec.PATH, output.PATH"),
         ("label = red", "did you mean labels.KEY"),
+        ("labels = red", "labels has keys: name one, such as labels.KEY"),
         ("create_time > yesterday", "is compared with an RFC 3339 time, not with 'yesterday'"),
         ("attempt = many", "attempt is compared with a number, not with 'many'"),
         ("(" * 1000 + "state = RUNNING" + ")" * 1000, "has 1000 nested parentheses"),

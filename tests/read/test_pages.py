@@ -48,6 +48,8 @@ def test_a_page_of_the_past_holds_what_was_then(ledger: Ledger) -> None:
         ledger.page(order_by="state upwards")
     with pytest.raises(InvalidFieldError, match="there is no field 'colour'"):
         ledger.page(order_by="colour")
+    with pytest.raises(InvalidFieldError, match="order_by: 'parent' is a list"):
+        ledger.page(order_by="parent")
 
 
 @pytest.mark.slow
