@@ -151,7 +151,8 @@ def answer(connection: Connection, question: Question, asked: Asked, moment: Mom
     stop = None if end is None else buckets.parse_instant("to", end, moment.time)
     row = connection.execute(READ_POSITION, {"time": moment.time}).fetchone()
     assert row is not None
-    window = buckets.window_of(start, stop, (row[1], row[2]), moment.time)
+    happened = row[1], moment.time if asked.kind.until_now else row[2]
+    window = buckets.window_of(start, stop, happened, moment.time)
     if asked.kind.bucketed:
         given = start is not None, stop is not None
         window = buckets.cut(window, asked.bucket, given, moment.time)

@@ -16,6 +16,8 @@ FROM (
         SELECT * FROM job_row_as_it_happened(j.name, %(position)s, %(time)s) WHERE NOT j.as_now
     ) AS was
 ) AS jobs
-WHERE end_time >= %(begin)s AND end_time < %(end)s AND {condition}
+-- By a clock that is behind, a job may end before it was created or started.
+WHERE end_time IS NOT NULL AND greatest(create_time, start_time, end_time) >= %(begin)s
+  AND greatest(create_time, start_time, end_time) < %(end)s AND {condition}
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3

@@ -37,6 +37,8 @@ class Kind(NamedTuple):
     bucketed: bool = True
     by_state: LiteralString | None = None
     """The column of `--by state` in SQL; None if each row has it anyway, or there is only one state."""
+    until_now: bool = False
+    """Whether the default window ends now, as events that change no state count, too."""
 
 
 SECONDS: Final = ("count", "p50Seconds", "p90Seconds", "p99Seconds")
@@ -72,7 +74,11 @@ REPORTS: Final[dict[str, Kind]] = {
     "concurrency": Kind(CONCURRENCY, ("jobs",), by_state="state_name(change.state)"),
     "attempts": Kind(ATTEMPTS, ("attempts", "state", "jobs"), bucketed=False),
     "reporters": Kind(
-        REPORTERS, CLOCK, {"tolerance": TOLERANCE_SECONDS, "top": MAX_REPORTERS}, bucketed=False
+        REPORTERS,
+        CLOCK,
+        {"tolerance": TOLERANCE_SECONDS, "top": MAX_REPORTERS},
+        bucketed=False,
+        until_now=True,
     ),
 }
 """On the occurred clock, deleted jobs included; times are where buckets begin (UTC).

@@ -189,6 +189,21 @@ def test_attempts_are_those_of_jobs_that_ended(busy: Ledger) -> None:
     assert sum(row[3] for row in grouped) == counted.total()
 
 
+def test_a_job_that_ended_by_a_clock_that_is_behind_has_its_attempts(ledger: Ledger) -> None:
+    made = datetime(2026, 6, 1, tzinfo=UTC)
+    ledger.create("projects/p/jobs/behind", occurred_time=made)
+    ledger.failed("projects/p/jobs/behind", occurred_time=made - timedelta(minutes=5))
+    assert report(ledger.reader, "attempts").rows == [(1, "FAILED", 1)]
+
+
+def test_reporters_of_what_changes_no_state_are_measured(ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/long")
+    for _ in range(3):
+        ledger.progress_reported("projects/p/jobs/long", actor="node-7")
+    ((actor, worker, count, *_),) = report(ledger.reader, "reporters").rows
+    assert (actor, worker, count) == ("node-7", "", 3)
+
+
 def test_an_empty_ledger_has_empty_reports(ledger: Ledger, tmp_path: Path) -> None:
     for name in REPORTS:
         assert report(ledger.reader, name).rows == []
