@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.cli.jobs.remote_store import RemoteStore
 from jobledger.infra.programs.leases import expire_lost
 
 from tests.command_line import Cli, Done
@@ -50,6 +52,17 @@ def test_a_run_is_reported_through_a_server(server: Server, project: str, tmp_pa
     assert server.ledger.history(name)[3].type == "Retried"
     assert worker("run", "--once", "--name", "a", "--", "true").returncode == 4
     assert list(tmp_path.glob("*.run*")) == []
+
+
+def test_what_is_no_run_id_does_not_keep_a_run_from_the_server(
+    server: Server, project: str
+) -> None:
+    name = f"projects/{project}/jobs/odd"
+    server.ledger.create(name)
+    server.ledger.started(name, run_id="a")
+    server.ledger.progress_reported(name, data={"runId": {"uid": "b"}})
+    with closing(RemoteStore(server.url, None)) as store:
+        assert store.get(name).run_ids == ("a",)
 
 
 @pytest.mark.slow

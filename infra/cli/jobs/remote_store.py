@@ -32,9 +32,9 @@ class RemoteStore:
     def get(self, name: str) -> Job:
         """Returns the job with its run ids, which are read from its history."""
         events = self._client.history(name)
-        ids = dict.fromkeys(event.json.get("runId") for event in events if event.stored)
-        known = tuple(id_ for id_ in ids if id_)
-        return self._client.get(name).model_copy(update={"run_ids": known})
+        named = (event.json.get("runId") for event in events if event.stored)
+        ids = dict.fromkeys(run_id for run_id in named if run_id and isinstance(run_id, str))
+        return self._client.get(name).model_copy(update={"run_ids": tuple(ids)})
 
     def command(self, name: str, command: Any, **about: Any) -> Any:
         """Does the same as Ledger.command; the actor is the token's name."""
