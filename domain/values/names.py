@@ -100,12 +100,7 @@ def parse_time(time: datetime, now: datetime, field: str = "occurred_time") -> d
     Raises:
         InvalidFieldError: The value is no datetime, has no time zone, is before 1970, or more than a day ahead.
     """
-    if not isinstance(time, datetime):
-        raise InvalidFieldError(field, f"must be a datetime, not {shown(time)}")
-    if time.utcoffset() is None:
-        raise InvalidFieldError(
-            field, f"{time!s} has no time zone; give one, such as datetime.now(UTC)"
-        )
+    check_zone(field, time)
     if time < EARLIEST:
         raise InvalidFieldError(
             field, f"{time.isoformat()} is before 1970-01-01, the earliest time"
@@ -115,6 +110,17 @@ def parse_time(time: datetime, now: datetime, field: str = "occurred_time") -> d
             field, f"{time.isoformat()} is more than a day ahead of now, {now.isoformat()}"
         )
     return time if time.tzinfo is UTC else time.astimezone(UTC)
+
+
+def check_zone(field: str, time: datetime) -> datetime:
+    """Returns the time if it is one with a time zone; raises InvalidFieldError, with the name `field`."""
+    if not isinstance(time, datetime):
+        raise InvalidFieldError(field, f"must be a datetime, not {shown(time)}")
+    if time.utcoffset() is None:
+        raise InvalidFieldError(
+            field, f"{time!s} has no time zone; give one, such as datetime.now(UTC)"
+        )
+    return time
 
 
 def parse_text(field: str, text: str | None) -> str | None:

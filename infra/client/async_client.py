@@ -9,6 +9,7 @@ import httpx
 from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.job import Job
+from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.client import exchanges
@@ -173,7 +174,7 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
         as_of: Given = None,
         clock: Clock | str | None = None,
     ) -> AsyncIterator[Job]:
-        token, left = "", limit
+        token, left = "", limit if limit is None else parse_count("limit", limit)
         while left is None or left > 0:
             size = EVENTS_PAGE if left is None else min(left, EVENTS_PAGE)
             page = await self.page(
@@ -272,12 +273,12 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
 
     async def _exchange(self, exchange: Exchange[Answer]) -> Answer:
         """The answer, after as many tries as it takes."""
-        tries = Tries(self._retries)
+        tries, content = Tries(self._retries), exchange.content
         while True:
             retry_after = None
             try:
                 answer = await self._http.request(
-                    exchange.method, exchange.path, params=exchange.query, json=exchange.body
+                    exchange.method, exchange.path, params=exchange.query, content=content
                 )
             except httpx.TransportError as error:
                 tries.check(unavailable(error))

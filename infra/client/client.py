@@ -11,6 +11,7 @@ from jobledger.domain.commands import JobCommand
 from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
+from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.client import exchanges
@@ -49,7 +50,7 @@ EVENTS_PAGE: Final = 1_000
 
 def headers_of(token: str | None) -> dict[str, str]:
     """The headers of every request."""
-    headers = {"accept": "application/json"}
+    headers = {"accept": "application/json", "content-type": "application/json"}
     if not (given := (token or "").strip()):  # A file of it may end with a line feed.
         return headers
     if not (given.isascii() and given.isprintable()):
@@ -72,7 +73,8 @@ class Client(Verbs[Job]):
     The commands, reports and reads are those of `Ledger`, with its arguments, results and errors. A
     request without an answer, or with one of 408, 429, 502, 503 and 504, is sent again: writes carry
     a request id, so that none is written twice. The actor is the token's name; `actor` cannot be
-    given. A job from a server has no `run_ids` and `effective_time`, and an event no `trace_parent`.
+    given. A job from a server has no `run_ids`, `effective_time` and `delete_time`, and an event no
+    `trace_parent`.
 
     Examples:
         >>> from jobledger.client import Client
@@ -258,7 +260,7 @@ class Client(Verbs[Job]):
         as_of: Given = None,
         clock: Clock | str | None = None,
     ) -> Iterator[Job]:
-        token, left = "", limit
+        token, left = "", limit if limit is None else parse_count("limit", limit)
         while left is None or left > 0:
             size = EVENTS_PAGE if left is None else min(left, EVENTS_PAGE)
             page = self.page(
@@ -353,12 +355,12 @@ class Client(Verbs[Job]):
 
     def _exchange(self, exchange: Exchange[Answer]) -> Answer:
         """The answer, after as many tries as it takes."""
-        tries = Tries(self._retries)
+        tries, content = Tries(self._retries), exchange.content
         while True:
             retry_after = None
             try:
                 answer = self._http.request(
-                    exchange.method, exchange.path, params=exchange.query, json=exchange.body
+                    exchange.method, exchange.path, params=exchange.query, content=content
                 )
             except httpx.TransportError as error:
                 tries.check(unavailable(error))

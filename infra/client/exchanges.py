@@ -11,9 +11,11 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Created
 from jobledger.domain.reports import encoded, reported_type
+from jobledger.domain.values import canonical
+from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
-from jobledger.domain.values.names import parse_name
+from jobledger.domain.values.names import check_zone, parse_name
 from jobledger.infra.client import parsing
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -53,6 +55,11 @@ class Exchange(NamedTuple, Generic[Answer]):
     query: Mapping[str, str] = {}
     body: JsonObject | None = None
 
+    @property
+    def content(self) -> bytes | None:
+        """The body as JSON; raises InvalidFieldError if JSON cannot represent it."""
+        return None if self.body is None else canonical.encode(self.body)
+
 
 def write(name: str, request: JobCommand | Data, about: About) -> Exchange[Recorded]:
     """A command or a report. Sent twice it is written once: one without a request id is given one."""
@@ -80,7 +87,7 @@ def _about(about: About) -> JsonObject:
         )
     time = rest.pop("occurred_time", None)
     if time is not None:
-        rest["occurred_time"] = time_text(time)
+        rest["occurred_time"] = time_text(check_zone("occurred_time", time))
     rest.setdefault("request_id", str(uuid4()))
     return {to_camel(field): value for field, value in rest.items() if value is not None}
 
@@ -154,7 +161,7 @@ def page(
 ) -> Exchange[Page]:
     """Returns some jobs."""
     query = {"filter": filter, "pageToken": token, "orderBy": order_by}
-    query |= {"pageSize": str(size)} if size else {}
+    query |= {"pageSize": str(parse_count("page_size", size))} if size else {}
     return Exchange("GET", f"{ROOT}/jobs", parsing.page_of, query | at(as_of, clock))
 
 
@@ -187,7 +194,7 @@ def tree(name: str, as_of: Given, clock: Clock | str | None) -> Exchange[Tree]:
 
 def events(after: int, size: int) -> Exchange[tuple[list[RecordedEvent], int]]:
     """Events of the feed after a position, and the last position that was looked at."""
-    query = {"after": str(after), "pageSize": str(size)}
+    query = {"after": str(parse_count("after", after)), "pageSize": str(size)}
     return Exchange(
         "GET",
         f"{ROOT}/events",
@@ -200,7 +207,7 @@ def at(as_of: Given, clock: Clock | str | None) -> dict[str, str]:
     """The parameters of a moment."""
     query: dict[str, str] = {}
     if isinstance(as_of, datetime):
-        query["asOf"] = time_text(as_of) or ""
+        query["asOf"] = time_text(check_zone("as_of", as_of)) or ""
     elif as_of is not None:
         query["asOf"] = str(as_of)
     if clock is not None:

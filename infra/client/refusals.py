@@ -8,10 +8,18 @@ from jobledger.domain import errors as domain
 from jobledger.domain.errors import LedgerError
 from jobledger.infra import errors as infra
 from jobledger.infra.evaluation import errors as labeling
+from pydantic.alias_generators import to_camel
 
 RETRIED: Final = frozenset({408, 429, 502, 503, 504})
 """HTTP statuses after which the same request is sent again: it carries a request id."""
 OK: Final = 200
+ARGUMENTS: Final = {
+    to_camel(name): name
+    for name in (
+        "as_of", "occurred_time", "order_by", "page_size", "page_token", "request_id", "run_id", "trace_parent",
+    )
+}  # fmt: skip
+"""Arguments of the client's methods, by their names in requests."""
 
 
 class ServerRefusedError(LedgerError):
@@ -56,7 +64,16 @@ def error_of(http: int, content: bytes) -> LedgerError:
     for field, value in info.get("metadata", {}).items():
         setattr(error, field, _value(value))
     error.__dict__.setdefault("code", code)
+    _name_argument(error)
     return error
+
+
+def _name_argument(error: LedgerError) -> None:
+    """Renames the field of an error about an argument as the caller wrote it: `as_of`, not `asOf`."""
+    sent = getattr(error, "field", None)
+    if isinstance(sent, str) and sent in ARGUMENTS:
+        error.__dict__["field"] = ARGUMENTS[sent]
+        error.args = (str(error).replace(sent, ARGUMENTS[sent], 1),)
 
 
 def _message(content: bytes) -> str:

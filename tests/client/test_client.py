@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from itertools import islice
 from threading import Thread
 from typing import Any, Self
@@ -211,6 +212,43 @@ def test_errors_are_those_of_the_ledger(client: Any, server: Server, project: st
         server.ledger.get(f"{name}x")
     assert str(caught.value) == str(native.value)
     assert caught.value.name == f"{name}x"
+
+
+WITHOUT_ZONE = datetime(2026, 1, 31, 12)  # noqa: DTZ001  that is what is tested
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda ledger, name: ledger.failed(name, occurred_time=WITHOUT_ZONE),
+        lambda ledger, name: ledger.failed(name, occurred_time="2026-01-31T12:00:00Z"),
+        lambda ledger, name: ledger.failed(name, request_id=""),
+        lambda ledger, name: ledger.failed(name, run_id=""),
+        lambda ledger, name: ledger.get(name, as_of=WITHOUT_ZONE),
+        lambda ledger, name: ledger.get(name, as_of="v99"),
+        lambda ledger, name: ledger.page(page_token="wrong"),
+        lambda ledger, name: ledger.page(page_size=-1),
+        lambda ledger, name: ledger.list(order_by="wrong"),
+        lambda ledger, name: ledger.list(limit=-1),
+        lambda ledger, name: [*ledger.events(-1, follow=False)],
+        lambda ledger, name: ledger.change_config(name, {"x": float("nan")}),
+        lambda ledger, name: ledger.change_config(name, {"x": {1: 2}}),
+        lambda ledger, name: ledger.change_config(name, {"x": b"bytes"}),
+        lambda ledger, name: ledger.change_config(name, {"x": "\ud800"}),
+    ],
+)
+def test_a_wrong_argument_is_refused_as_by_the_ledger(
+    client: Any, server: Server, project: str, wrong: Callable[[Any, str], Any]
+) -> None:
+    name = f"projects/{project}/jobs/a"
+    server.ledger.create(name)
+    with pytest.raises(InvalidFieldError) as ours:
+        wrong(client, name)
+    with pytest.raises(InvalidFieldError) as native:
+        wrong(server.ledger, name)
+    assert ours.value.field == native.value.field
+    assert str(ours.value).startswith(f"{ours.value.field}: ")
+    assert server.ledger.get(name).version == 1
 
 
 @pytest.mark.slow
