@@ -249,7 +249,7 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
                 async with self._stream(after) as answer:
                     retry_after = answer.headers.get("retry-after")
                     if answer.status_code != OK:
-                        refusal(answer.status_code, await answer.aread())
+                        tries.check(refusal(answer.status_code, await answer.aread()))
                     decoder = Decoder()
                     async for line in answer.aiter_lines():
                         event = decoder.read(line)

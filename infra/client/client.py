@@ -331,7 +331,7 @@ class Client(Verbs[Job]):
                 with self._stream(after) as answer:
                     retry_after = answer.headers.get("retry-after")
                     if answer.status_code != OK:
-                        refusal(answer.status_code, answer.read())
+                        tries.check(refusal(answer.status_code, answer.read()))
                     decoder = Decoder()
                     for line in answer.iter_lines():
                         event = decoder.read(line)

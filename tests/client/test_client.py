@@ -80,6 +80,16 @@ class Losing(httpx.BaseTransport):
         self._real.close()
 
 
+class Full(Losing):
+    """Refuses every stream, as a server does that has as many followers as it takes."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(":stream"):
+            self.sent += 1
+            return httpx.Response(429, headers={"retry-after": "0"}, text="no more followers")
+        return super().handle_request(request)
+
+
 class Breaking(httpx.SyncByteStream):
     """A stream that breaks off in the middle of its third chunk."""
 
@@ -291,6 +301,16 @@ def test_a_broken_feed_continues_at_its_last_position(server: Server, project: s
         seen += islice(feed, 60)
         writing.join()
     assert plain(seen) == plain(server.ledger.events(began, follow=False))
+
+
+def test_a_feed_that_is_refused_is_asked_for_as_often_as_any_request(server: Server) -> None:
+    transport = Full(lambda _: False)
+    with (
+        Client(server.url, retries=2, transport=transport) as client,
+        pytest.raises(ServerRefusedError, match="no more followers"),
+    ):
+        next(client.events(server.ledger.size()))
+    assert transport.sent == 1 + 3  # The page before the stream, and three streams.
 
 
 def test_a_feed_ends_at_the_position_asked_for(client: Any, server: Server, project: str) -> None:
