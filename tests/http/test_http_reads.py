@@ -241,6 +241,28 @@ def test_an_invalid_query_is_refused_with_its_field(
     assert refused(client, path, **query).startswith(f"{field}: ")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "parameter", "hint"),
+    [
+        ("GET", "jobs", "as_of", "did you mean asOf?"),
+        ("GET", "jobs", "state", "it is one of filter, orderBy"),
+        ("GET", "projects/p/jobs/a", "readTime", "it is one of asOf, clock"),
+        ("GET", "projects/p/jobs/a:tree", "AsOf", "did you mean asOf?"),
+        ("GET", "events:stream", "position", "it is one of after, name"),
+        ("POST", "projects/p/jobs/a:started", "requestId", "it has none"),
+    ],
+)
+def test_an_unknown_parameter_is_refused(
+    client: httpx.Client, method: str, path: str, parameter: str, hint: str
+) -> None:
+    answer = client.request(
+        method, f"/ledger/v1/{path}", params={parameter: "2026-01-31T00:00:00Z"}
+    )
+    error = refusal(answer, 400, "INVALID_ARGUMENT")
+    assert error["message"].startswith(f"query: '{parameter}' is not a parameter of {method} /")
+    assert hint in error["message"]
+
+
 def test_a_page_token_is_valid_for_its_own_query_only(fleet: Fleet) -> None:
     token = fleet.get("jobs", filter=fleet.filter, pageSize=1)["nextPageToken"]
     for query in (

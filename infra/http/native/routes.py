@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request, Response
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_text, parse_time, parse_trace_parent
+from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.access.required import REQUIRED
 from jobledger.infra.access.tokens import Caller, check
 from jobledger.infra.eventstore.json_view import encode, event_json, job_json
@@ -90,10 +92,12 @@ class NativeRoutes:
         Raises:
             UnauthenticatedError: The server takes tokens, and the request has no valid one.
             PermissionDeniedError: The caller lacks the role for the action, or may not see the job.
+            InvalidFieldError: The query has a parameter that the route does not have.
         """
         caller = await self.server.admit(authorization_of(request))
         request.state.actor = caller.name
         check(caller, REQUIRED[action], name)
+        _check_parameters(request)
         if request.method == "GET":
             self.server.writers.make_way()
         return caller
@@ -101,6 +105,19 @@ class NativeRoutes:
     async def json(self, answer: Any) -> Json:
         """The answer, with its personal values decrypted."""
         return Json(await self.ledger.decrypt_json(encode(answer)))
+
+
+def _check_parameters(request: Request) -> None:
+    """Raises InvalidFieldError for an unknown parameter, because an answer without it would be to another question."""
+    if not request.scope["query_string"]:
+        return
+    route = request.scope["route"]
+    known = [parameter.alias for parameter in route.dependant.query_params]
+    for key in request.query_params:
+        if key not in known:
+            hint = did_you_mean(key, known) or "; it has none"
+            why = f"{key[:80]!r} is not a parameter of {request.method} {route.path}{hint}"
+            raise InvalidFieldError("query", why)
 
 
 def about_of(caller: Caller, request: Request, fields: dict[str, Any]) -> About:
