@@ -75,8 +75,10 @@ def of_model(restriction: Restriction) -> Restriction:
     """Returns a comparison with a model's id as a comparison of model versions; raises InvalidFieldError."""
     if restriction.comparator not in _EQUAL:
         raise InvalidFieldError("filter", "model ids cannot be ordered; compare them with =")
-    versions = f"*/models/{restriction.value.replace('*', '')}/versions/*"
-    return restriction._replace(field=("spec", "modelVersion"), value=versions)
+    begins, ends = restriction.wildcards
+    model = restriction.value[begins : len(restriction.value) - ends]
+    versions = f"{'*' if begins else '*/models/'}{model}{'*' if ends else '/versions/*'}"
+    return Restriction(("spec", "modelVersion"), restriction.comparator, versions, (True, True))
 
 
 LABEL: Final = ("label",)
