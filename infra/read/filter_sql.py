@@ -96,8 +96,8 @@ JSON_FIELDS: Final = ("labels.KEY", "spec.PATH", "output.PATH")
 GOOGLE_LABELS: Final = "google_labels"
 """The field for labels by the keys and values that Google's APIs show; domain/values/labels.py maps them."""
 GOOGLE_LABEL: Final = sql.template(__package__, "google_label")
-KEYED: Final = frozenset({"labels", GOOGLE_LABELS, "spec", "output"})
-"""Fields for which `FIELD:KEY` tests whether they have the key."""
+KEYED: Final = {"labels": "labels", GOOGLE_LABELS: "labels", "spec": "spec", "output": "output"}
+"""Fields for which `FIELD:KEY` tests whether they have the key, and `FIELD:*` whether they have any; and their columns."""
 
 OPERATORS: Final[dict[str, LiteralString]] = {
     "=": "=",
@@ -179,11 +179,13 @@ class Rendering:
         return [self.field(field, asked_by)[0]] if found is None else ordered(found)
 
     def _presence(self, tree: Restriction) -> Composable | None:
-        """Returns the test for a key (`labels:env`); None for another restriction."""
-        if tree.comparator != ":" or len(tree.field) != 1 or any(tree.wildcards):
-            return None
+        """Returns the test for a key (`labels:env`), or for any (`labels:*`); None for another restriction."""
         name = {"label": "labels"}.get(tree.field[0], tree.field[0])
-        if name not in KEYED:
+        if len(tree.field) != 1 or name not in KEYED:
+            return None
+        if tree.is_presence:
+            return SQL("({}::text <> '{{}}' IS TRUE)").format(SQL(KEYED[name]))
+        if tree.comparator != ":" or any(tree.wildcards):
             return None
         return self._restriction(Restriction((name, tree.value), ":", "*"))
 
@@ -303,7 +305,7 @@ def _like(tree: Restriction) -> str:
 
 def _why_no_column(asked: str) -> str:
     if asked in KEYED:
-        return f"{asked} has keys: name one, such as {asked}.KEY"
+        return f"{KEYED[asked]} has keys: name one, such as {KEYED[asked]}.KEY"
     if asked in LISTS:
         return f"{asked!r} is a list, of which only a filter can ask for an item"
     meant = did_you_mean(asked, (*COLUMNS, *LISTS, *JSON_FIELDS))

@@ -88,6 +88,8 @@ def walk(jobs: Any, request: Any) -> Iterator[list[str]]:
         ("labels.team:*", "census_1 census_2 rnn_1 rnn_2"),
         ("NOT labels.team:*", "other"),
         ("labels.nobody:*", ""),
+        ("labels:*", "census_1 census_2 rnn_1 rnn_2"),
+        ("NOT labels:*", "other"),
         ("errorMessage:bad*", "census_2"),
         ("error_message = no", "rnn_1"),
         ("trainingInput.region=region-other", "other"),

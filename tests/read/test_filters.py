@@ -49,6 +49,15 @@ def test_ever_finds_jobs_that_once_matched(ledger: Ledger, filter_: str, ids: li
         ledger.list("ever(ever(state = PAUSED))")
 
 
+def test_a_field_with_any_key_is_found(ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/a", {"team": "x"}, {"epochs": 9}, occurred_time=AT)
+    ledger.create("projects/p/jobs/b", occurred_time=AT)
+    for moment in (None, "@2", "now"):
+        for filter_ in ("labels:*", "label:*", "spec:*", "NOT output = *", "ever(labels:*)"):
+            found = sorted(job.name[-1] for job in ledger.list(filter_, as_of=moment))
+            assert found == (["a", "b"] if "output" in filter_ else ["a"]), filter_
+
+
 @pytest.mark.parametrize(
     ("filter_", "sentence"),
     [
