@@ -327,6 +327,19 @@ def test_a_policy_is_shown_as_it_was(
     assert http.get(f"/v1/{name}:getIamPolicy").json() == content[-1]
 
 
+def test_a_waiting_job_is_shown_as_of_a_version_or_position(
+    jobs: Any, http: httpx.Client, server: Server, parent: str
+) -> None:
+    name = make(jobs, parent, "a")
+    before = jobs.get(name=name).execute()
+    jobs.patch(name=name, updateMask="labels", body={"labels": {"a": "b"}}).execute()
+    for moment in ("v1", f"@{server.ledger.history(name)[0].position}"):
+        assert http.get(f"/v1/{name}", params={"readTime": moment}).json() == before
+        answer = http.get(f"/v1/{name}", params={"validTime": moment})
+        refused = read_refusal(answer.status_code, answer.json())
+        assert refused.message.startswith(f"validTime: {moment} is a version or position, ")
+
+
 @pytest.mark.parametrize("parameter", ["readTime", "validTime", "read_time"])
 @pytest.mark.parametrize(
     "time", ["tomorrow", "9999-01-01T00:00:00Z", "v1x", "", "2026-13-01T00:00:00Z"]

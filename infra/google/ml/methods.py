@@ -49,7 +49,11 @@ async def create(call: Call) -> JsonObject:
 async def get(call: Call) -> JsonObject:
     """Gets a job (ml.projects.jobs.get)."""
     as_of, clock = await moment_of(call)
-    job = await call.job(_name(call), as_of, clock)
+    name = _name(call)
+    if as_of is not None:
+        # A version of the job is a moment of the queue, too.
+        as_of, clock = await call.ledger.moment(as_of, clock, name), None
+    job = await call.job(name, as_of, clock)
     places = await _positions(call, [job], as_of, clock)
     return resource(await call.ledger.decrypted(job), places.get(job.name))
 

@@ -254,7 +254,11 @@ def _moment(call: Call, parameter: str, clock: Clock) -> str | None:
     if text is None:
         return None
     try:
-        parse_as_of(text, clock, datetime.now(UTC))
+        moment = parse_as_of(text, clock, datetime.now(UTC))
     except InvalidFieldError as error:
         raise InvalidFieldError(parameter, error.why) from error
+    if clock is Clock.OCCURRED and not isinstance(moment, AtTime):
+        raise InvalidFieldError(
+            parameter, f"{text} is a version or position, which is transaction time; use readTime"
+        )
     return text
