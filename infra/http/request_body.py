@@ -74,7 +74,7 @@ def decompressed(body: bytes, encoding: bytes, limit: int) -> bytes:
         The decompressed body.
 
     Raises:
-        InvalidFieldError: The encoding is not gzip, or the gzip is cut off or broken.
+        InvalidFieldError: The encoding is not gzip, or the gzip is cut off, broken, or not the whole body.
         BodyTooLargeError: The decompressed body is larger than the limit.
     """
     if encoding.lower() in (b"", b"identity"):
@@ -94,6 +94,8 @@ def decompressed(body: bytes, encoding: bytes, limit: int) -> bytes:
         raise BodyTooLargeError(limit)
     if not unpacking.eof:
         raise InvalidFieldError("body", "is gzip that ends early; send all of it")
+    if unpacking.unused_data:
+        raise InvalidFieldError("body", "has more after the end of its gzip; send one gzip member")
     return whole
 
 

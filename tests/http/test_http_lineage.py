@@ -181,6 +181,7 @@ def test_personal_values_are_encrypted(server: Server, secrets: dict[Role, str])
         (b"[]", 400, "not a JSON object"),
         (b'{"eventTime": "2026-11-27T10:00:00Z"}', 400, "job"),
         (gzip.compress(b"{}", mtime=0)[:10], 400, "gzip"),
+        (gzip.compress(b"{}", mtime=0) * 2, 400, "one gzip member"),
     ],
 )
 def test_bad_bodies_are_refused_with_the_reason(
