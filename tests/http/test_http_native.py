@@ -257,6 +257,16 @@ def test_an_invalid_time_is_refused_with_its_field(
     assert len(history(client, job)) == 1
 
 
+def test_a_time_without_a_zone_is_refused_with_the_form_of_one(
+    client: httpx.Client, job: str
+) -> None:
+    time = "2026-01-31T12:00:00"
+    answer = client.post(f"{job}:started", json={"occurredTime": time})
+    error = refusal(answer, 400, "INVALID_ARGUMENT")
+    wanted = f"must be a time with a zone, such as {time}Z, not '{time}'"
+    assert error["message"] == f"occurredTime: {wanted}"
+
+
 @pytest.mark.parametrize(
     ("verb", "body", "field"),
     [("started", {"actor": "me"}, "actor"), ("cancel", {"actor": "me"}, "actor"),
