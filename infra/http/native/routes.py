@@ -30,7 +30,12 @@ Clock = Annotated[
     ),
 ]
 PageSize = Annotated[
-    int, Query(alias="pageSize", ge=0, description="At most 1,000; 50 by default.")
+    int,
+    Query(
+        alias="pageSize",
+        ge=0,
+        description="At most 1,000, and 10,000 events of one job; 0 is the default of the path.",
+    ),
 ]
 NO_NUL: Final = r"^[^\x00]*$"
 """The pattern of text that PostgreSQL can store."""
