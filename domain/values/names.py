@@ -25,6 +25,7 @@ _JOB_ID: Final = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_ID - 1}}}"
 _COLLECTION: Final = r"[a-z][A-Za-z]{0,62}"
 _PARENT: Final = re.compile(rf"projects/{_ID}(?:/locations/{_ID})?/{_COLLECTION}/", re.ASCII)
 _NAME: Final = re.compile(_PARENT.pattern + _JOB_ID, re.ASCII)
+_SHAPE: Final = re.compile(rf"projects/[^/]+(?:/locations/[^/]+)?/{_COLLECTION}/[^/]+")
 _TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 MAX_TEXT: Final = 256
@@ -58,6 +59,11 @@ def _parsed_name(name: str) -> str:
 def _why_not_a_name(name: str) -> str:
     """Returns what is wrong with a name, and what would be right."""
     parent = _PARENT.match(name)
+    if _SHAPE.fullmatch(name) and _PARENT.fullmatch(name[: name.rindex("/") + 1]) is None:
+        return (
+            "is of a project or location with other characters than letters (A-Z, a-z), digits,"
+            " _ . and -, or with more than 128, or without a letter or digit first"
+        )
     if parent is None or not name[parent.end() :]:
         return "is not of the form projects/PROJECT/jobs/ID (AIP-122)"
     encoded = shown(job_id(name[parent.end() :]))

@@ -93,6 +93,16 @@ def test_trace_parents_are_those_of_the_w3c() -> None:
         parse_trace_parent(parent.upper())
 
 
+@pytest.mark.parametrize(
+    "name", ["projects/example.com:p/jobs/a", "projects/p/locations/us west/customJobs/1"]
+)
+def test_a_refused_project_or_location_is_told_from_a_wrong_form(name: str) -> None:
+    with pytest.raises(
+        InvalidFieldError, match="is of a project or location with other characters"
+    ):
+        parse_name(name)
+
+
 SHOWN = [
     ("x y", "'x y'"),
     ("y" * 76 + " !", repr("y" * 76 + " !")),
