@@ -104,7 +104,9 @@ def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
             errors="strict",
         )
     except (UnicodeDecodeError, ValueError) as error:
-        raise InvalidFieldError("query", "cannot be read: parameters must be UTF-8") from error
+        raise InvalidFieldError(
+            "query", f"cannot be read: give at most {MAX_PARAMETERS} parameters, in UTF-8"
+        ) from error
     query, fields = dict[str, str](), ""
     for key, value in pairs:
         if key in {"alt", "$alt"} and _ALT.fullmatch(value) is None:
