@@ -263,7 +263,7 @@ def test_a_time_without_a_zone_is_refused_with_the_form_of_one(
     time = "2026-01-31T12:00:00"
     answer = client.post(f"{job}:started", json={"occurredTime": time})
     error = refusal(answer, 400, "INVALID_ARGUMENT")
-    wanted = f"must be a time with a zone, such as {time}Z, not '{time}'"
+    wanted = f"'{time}' has no time zone; add Z or an offset"
     assert error["message"] == f"occurredTime: {wanted}"
 
 
