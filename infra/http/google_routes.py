@@ -120,6 +120,8 @@ def _query(method: Method, text: bytes) -> tuple[dict[str, str], str]:
             raise InvalidFieldError(
                 key[:80], f"is not a parameter of {method.name}{did_you_mean(key, method.query)}"
             )
+        if name in query:
+            raise InvalidFieldError(key, "is given more than once; give it once")
         query[name] = value
     return query, fields
 

@@ -175,6 +175,8 @@ def test_only_what_the_mask_names_of_a_policy_changes(jobs: Any, parent: str) ->
         jobs.setIamPolicy(resource=name, body={"policy": {}, "updateMask": "owner"})
     )
     assert refused[:2] == (400, "INVALID_ARGUMENT")
+    refused = refusal_of(jobs.setIamPolicy(resource=name, body={"updateMask": "bindings"}))
+    assert refused[:2] == (400, "INVALID_ARGUMENT")
 
 
 def test_a_policy_of_another_form_is_shown_as_far_as_googles_can_hold_it(

@@ -122,6 +122,7 @@ def test_creation_in_an_invalid_project_or_location_is_refused(server: Server, o
     [("colour=red", "colour"), ("asOf=v1", "asOf"), ("orderBy=createTime", "orderBy"), ("alt=proto", "alt"), ("alt=media", "alt"),
      ("$alt=json;enum-encoding=string", "$alt"), ("pageSize=-1", "pageSize"), ("pageSize=1e3", "pageSize"), ("pageSize=99999999999", "pageSize"),
      ("pageSize=a", "pageSize"), ("fields=jobs(", "fields"), ("fields=" + "a/" * 4_000, "fields"), ("filter=%ff", "query"),
+     ("filter=a&filter=b", "filter"), ("pageSize=1&page_size=2", "pageSize"),
      ("&".join(f"key={n}" for n in range(101)), "query"), ("filter=" + "(" * 2_000, "filter"), ("filter=" + "NOT+" * 1_000, "filter"),
      ("filter=" + "-" * 4_000, "filter"), ("filter=" + "a" * 5_000, "filter"), ("filter=%00", "filter"), ("readTime=soon", "readTime"),
      (f"{LONG}=1", LONG[:80])],

@@ -263,6 +263,14 @@ def test_an_unknown_parameter_is_refused(
     assert hint in error["message"]
 
 
+@pytest.mark.parametrize("path", ["jobs", "projects/p/jobs/a", "events", "jobs:count"])
+def test_a_repeated_parameter_is_refused(client: httpx.Client, path: str) -> None:
+    parameter = "after" if path == "events" else "asOf"
+    answer = client.get(f"/ledger/v1/{path}?{parameter}=1&{parameter}=2")
+    error = refusal(answer, 400, "INVALID_ARGUMENT")
+    assert error["message"] == f"query: '{parameter}' is given more than once; give it once"
+
+
 def test_a_page_token_is_valid_for_its_own_query_only(fleet: Fleet) -> None:
     token = fleet.get("jobs", filter=fleet.filter, pageSize=1)["nextPageToken"]
     for query in (

@@ -38,7 +38,9 @@ async def set_policy(call: Call) -> JsonObject:
     job = await call.job(name)
     history = await call.ledger.history(name)
     before = {**_recorded(history), "etag": _etag(history)}
-    policy = body.get("policy", {})
+    if "policy" not in body:
+        raise InvalidFieldError("policy", "is missing; {} is a policy without bindings")
+    policy = body["policy"]
     if (policy.get("etag") or before["etag"]) != before["etag"]:
         raise EtagMismatchError(name)
     paths = parse_mask(body.get("updateMask") or DEFAULT_MASK, "updateMask")

@@ -97,7 +97,7 @@ class NativeRoutes:
         Raises:
             UnauthenticatedError: The server takes tokens, and the request has no valid one.
             PermissionDeniedError: The caller lacks the role for the action, or may not see the job.
-            InvalidFieldError: The query has a parameter that the route does not have.
+            InvalidFieldError: The query has a parameter that the route does not have, or one twice.
         """
         caller = await self.server.admit(authorization_of(request))
         request.state.actor = caller.name
@@ -113,12 +113,15 @@ class NativeRoutes:
 
 
 def _check_parameters(request: Request) -> None:
-    """Raises InvalidFieldError for an unknown parameter, because an answer without it would be to another question."""
+    """Raises InvalidFieldError for a parameter that is unknown or repeated: the answer would be to another question."""
     if not request.scope["query_string"]:
         return
     route = request.scope["route"]
     known = [parameter.alias for parameter in route.dependant.query_params]
-    for key in request.query_params:
+    given = [key for key, _ in request.query_params.multi_items()]
+    for key in given:
+        if given.count(key) > 1:
+            raise InvalidFieldError("query", f"{key[:80]!r} is given more than once; give it once")
         if key not in known:
             hint = did_you_mean(key, known) or "; it has none"
             why = f"{key[:80]!r} is not a parameter of {request.method} {route.path}{hint}"
