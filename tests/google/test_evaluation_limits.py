@@ -185,9 +185,6 @@ def test_a_model_version_has_one_job_at_a_time(jobs: Any, parent: str) -> None:
         (f"{CONFIG}.exampleCount", -1),
         (f"{CONFIG}.exampleSamplePercentage", 1.01),
         (f"{CONFIG}.exampleSamplePercentage", "Infinity"),
-        (f"{CONFIG}.exampleCount", None),
-        (f"{CONFIG}.exampleSamplePercentage", None),
-        (f"{CONFIG}.{HUMAN}.instruction", None),
     ],
 )
 def test_a_patch_has_the_same_limits(

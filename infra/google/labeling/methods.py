@@ -88,7 +88,6 @@ async def patch(call: Call) -> JsonObject:
     name = _name(call)
     for _ in range(MAX_TRIES):
         job = await call.job(name)
-        _check_kept(body, paths)
         try:
             spec = merge(job.spec, body, paths)
             job = await call.ledger.change_config(name, spec, job.etag, **call.about)
@@ -221,15 +220,6 @@ def _patched(call: Call, body: JsonObject) -> Paths:
                 f"{'.'.join(path)} cannot be patched; delete the job and create another",
             )
     return paths
-
-
-def _check_kept(body: JsonObject, paths: Paths) -> None:
-    """Raises InvalidFieldError if the mask names a field that the body lacks: 0 is absent over gRPC, and a run needs all three."""
-    strict = check_strictness(Settings().evaluation_jobs) == STRICT
-    for path in paths:
-        if strict and not _has(body, path):
-            why = f"is missing or 0, and updateMask names it; JOBLEDGER_EVALUATION_JOBS={LENIENT} removes it"
-            raise errors.InvalidFieldError(".".join(path), why)
 
 
 def _has(body: Any, path: tuple[str, ...]) -> bool:
