@@ -279,8 +279,8 @@ def test_lists_and_counts_are_limited_to_the_tokens_project(
 ) -> None:
     ledger = two_projects.server.ledger
     own = [job.name for job in ledger.list('project = mine AND name : "projects/mine/jobs/mine*"')]
-    query = {"filter": f'({filter or "version > 0"}) AND name : "projects/*"', "orderBy": "name"}
-    every: dict[str, str | int] = {**query, "pageSize": 1_000}
+    query = {"filter": f'({filter or "version > 0"}) AND name : "projects/*"'}
+    every: dict[str, str | int] = {**query, "orderBy": "name", "pageSize": 1_000}
     listed = limited.get("/ledger/v1/jobs", params=every).json()["jobs"]
     assert {job["project"] for job in listed} == {"mine"}
     assert {job["name"] for job in listed} >= set(own)
