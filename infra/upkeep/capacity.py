@@ -14,6 +14,8 @@ FIGURES: Final[dict[str, Any]] = json.loads(
 SECONDS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_557_600}
 _RATE: Final = re.compile(r"(?P<count>\d+(\.\d+)?)(?P<factor>k|M)?/(?P<unit>s|min|h|d|w|y)")
 _KEEP: Final = re.compile(r"(?P<count>\d+(\.\d+)?)(?P<unit>s|min|h|d|w|y)")
+MAX_EVENTS: Final = 10**15
+"""The most events that are planned for: about 400 PB of disk."""
 _FACTORS: Final = {None: 1, "k": 1_000, "M": 1_000_000}
 
 
@@ -62,11 +64,17 @@ def plan(
     Returns:
         What it takes when the first events are due to be pruned.
 
+    Raises:
+        InvalidFieldError: So many events are kept that no ledger could hold them.
+
     Examples:
         >>> plan(500, 86_400).events
         43200000
     """
     figures = FIGURES
+    if not rate * keep_seconds <= MAX_EVENTS:
+        why = f"{rate * keep_seconds:.3g} events would be kept; plan for {MAX_EVENTS:.0e} at most"
+        raise InvalidFieldError("keep", why)
     events = int(rate * keep_seconds)
     jobs = int(events / (events_per_job or figures["events_per_job"]))
     data = figures["data_bytes_per_event"] if data_bytes is None else data_bytes

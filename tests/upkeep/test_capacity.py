@@ -33,6 +33,12 @@ def test_an_invalid_duration_is_refused(text: str) -> None:
         parse_keep(text)
 
 
+@pytest.mark.parametrize("keep", ["9999999999y", f"{10**400}y"])
+def test_more_events_than_a_ledger_could_hold_are_refused(keep: str) -> None:
+    with pytest.raises(InvalidFieldError, match=r"^keep: .* events would be kept; plan for"):
+        plan(parse_rate("500/s"), parse_keep(keep))
+
+
 def test_everything_grows_with_the_rate_and_the_time() -> None:
     once, twice = plan(100, 1e6), plan(100, 2e6)
     for field in ("events", "disk", "indexes"):
