@@ -124,7 +124,7 @@ def check_zone(field: str, time: datetime) -> datetime:
         raise InvalidFieldError(field, f"must be a datetime, not {shown(time)}")
     if time.utcoffset() is None:
         raise InvalidFieldError(
-            field, f"{time!s} has no time zone; give one, such as datetime.now(UTC)"
+            field, f"{time!s} has no time zone; add an offset, such as Z or +02:00"
         )
     return time
 

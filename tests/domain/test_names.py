@@ -142,7 +142,7 @@ def test_times_are_refused_with_the_field_and_the_limit() -> None:
         ("2026-05-31T00:00:00Z", "must be a datetime, not '2026-05-31T00:00:00Z'"),
         (
             datetime(2026, 5, 31),  # noqa: DTZ001 - it is what is refused
-            "2026-05-31 00:00:00 has no time zone; give one, such as datetime.now(UTC)",
+            "2026-05-31 00:00:00 has no time zone; add an offset, such as Z or +02:00",
         ),
         (
             datetime(1969, 12, 31, tzinfo=UTC),
