@@ -306,6 +306,7 @@ def test_a_run_that_is_refused_is_listed_and_tried_again(cli: Cli, ledger: Ledge
     assert ".refused" in done.stderr
     (listed,) = json.loads(cli("spool", "list", "--json"))
     assert (listed["state"], listed["name"]) == ("refused", "projects/p/jobs/j")
+    assert f"  {listed['server']}  {listed['ledger']}  " in cli("spool", "list")
     assert "0 runs recorded" in cli("spool", "send")
     assert "0 runs recorded" in cli("spool", "send", "--refused", code=1)
 

@@ -131,10 +131,11 @@ def _of_record(record: RunRecord) -> JsonObject:
 
 def _table(found: list[JsonObject]) -> Table:
     table = Table(box=None)
-    for column in ("state", "name", "since", "reports", "ledger", "file"):
+    for column in ("state", "name", "since", "reports", "server", "ledger", "file"):
         table.add_column(column, no_wrap=True, overflow="ignore")
     for one in found:
         reports = " ".join(one.get("reports", ()))
-        values = (one.get("name"), one.get("time"), reports, one.get("ledger"), one["file"])
-        table.add_row(one["state"], *(Text(str(value or "")) for value in values))
+        values = (one.get("name"), one.get("time"), reports, one.get("server"), one.get("ledger"))
+        cells = (*values, one["file"])
+        table.add_row(one["state"], *(Text(str(value or "")) for value in cells))
     return table
