@@ -14,10 +14,8 @@ from jobledger.infra.cli.pager import show_paged
 if TYPE_CHECKING:
     from rich.console import Console
 
-PIPE_WIDTH: Final = 200
-"""The width of a table in a pipe, so that names are not wrapped."""
 FULL_WIDTH: Final = 1_000_000
-"""The width of a table that is shown in full width, on any terminal; no line is as long."""
+"""The width of a table that is shown in full width, on any terminal or in a pipe; no line is as long."""
 FORCING: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """Variables that make rich write colours to a pipe."""
 
@@ -37,7 +35,7 @@ class Printer:
     @cached_property
     def console(self) -> Console:
         """Rich's console on the stream."""
-        return self._console(None if self._error or self._stream.isatty() else PIPE_WIDTH)
+        return self._console(None)
 
     def print(
         self, shown: Any, *, style: str | None = None, markup: bool = True, wide: bool = False
@@ -52,9 +50,18 @@ class Printer:
         """
         if isinstance(shown, str) and self.is_plain:
             typer.echo(shown, err=self._error)
+        elif not self._stream.isatty():
+            typer.echo(self._drawn(shown, style, markup=markup), err=self._error, color=True)
         else:
             console = self._console(FULL_WIDTH) if wide else self.console
             console.print(shown, style=style, markup=markup)
+
+    def _drawn(self, shown: Any, style: str | None, *, markup: bool) -> str:
+        """Returns what a pipe gets: no line is wrapped, or padded at its end."""
+        console = self._console(FULL_WIDTH)
+        with console.capture() as captured:
+            console.print(shown, style=style, markup=markup)
+        return "\n".join(line.rstrip(" ") for line in captured.get().removesuffix("\n").split("\n"))
 
     @property
     def width(self) -> int | None:

@@ -197,6 +197,23 @@ def test_rows_are_the_same_in_every_output_format(
         assert [row[first] for row in found] == [str(row[first]) for row in rows]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("show", "x"), ("history", "x", "--wide"), ("blame", "x"), ("diff", "x", "--from", "v1")],
+    ids=" ".join,
+)
+def test_a_pipe_gets_values_unbroken_and_no_trailing_blanks(
+    cli: Cli, ledger: Ledger, command: tuple[str, ...]
+) -> None:
+    why = " ".join(["out of memory"] * 40)
+    ledger.create("projects/p/jobs/x")
+    ledger.started("projects/p/jobs/x")
+    ledger.failed("projects/p/jobs/x", {"code": 8, "message": why})
+    printed = cli(*command)
+    assert why in printed
+    assert [line for line in printed.splitlines() if line.endswith(" ")] == []
+
+
 def test_an_endless_feed_has_only_line_formats(cli: Cli) -> None:
     done = cli.run("events", "--follow", "--format", "table")
     assert done.returncode == 2
