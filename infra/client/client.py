@@ -62,6 +62,9 @@ def address_of(url: str) -> httpx.URL:
     """Parses a server's address; raises InvalidFieldError if it is not of http or https."""
     with suppress(httpx.InvalidURL):
         found = httpx.URL(url)
+        if found.path.rstrip("/").endswith(exchanges.ROOT):
+            why = f"{url!r} ends with {exchanges.ROOT}, which is added to it; leave that out"
+            raise InvalidFieldError("server", why)
         if found.scheme in {"http", "https"} and found.host:
             return found
     raise InvalidFieldError("server", f"{url!r} is not an address, such as http://127.0.0.1:8080")

@@ -49,6 +49,4 @@ def refusal(status: int, content: bytes) -> LedgerError:
 
 def unavailable(error: httpx.TransportError) -> LedgerUnavailableError:
     """The error of a request that got no answer."""
-    return LedgerUnavailableError(
-        f"the ledger's server gave no answer: {error or type(error).__name__}"
-    )
+    return LedgerUnavailableError(f"it gave no answer: {error or type(error).__name__}")

@@ -126,6 +126,11 @@ def test_a_token_is_required_and_commands_that_need_the_database_are_refused(dsn
         ("127.0.0.1:8080", "jlt_x", "jobledger: server: '127.0.0.1:8080' is not an address"),
         ("ftp://ledger", "jlt_x", "jobledger: server: 'ftp://ledger' is not an address"),
         ("http://[::1", "jlt_x", "jobledger: server: 'http://[::1' is not an address"),
+        (
+            "http://a/ledger/v1/",
+            "x",
+            "jobledger: server: 'http://a/ledger/v1/' ends with /ledger/v1, which",
+        ),
         ("http://127.0.0.1:1", "jlt_\nx", "jobledger: token: has characters that no token has"),
     ],
 )
