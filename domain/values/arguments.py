@@ -1,6 +1,11 @@
 """Arguments of calls, whose types nobody has checked."""
 
+from typing import Final
+
 from jobledger.domain.errors import InvalidFieldError, shown
+
+MAX_COUNT: Final = 10**18 - 1
+"""The largest number of things, and the largest position: 18 digits, which fit into a bigint."""
 
 
 def text_of(field: str, value: object) -> str:
@@ -21,7 +26,7 @@ def parse_count(field: str, value: object) -> int:
         The number.
 
     Raises:
-        InvalidFieldError: It is not a whole number, or negative.
+        InvalidFieldError: It is not a whole number, negative, or larger than any position.
 
     Examples:
         >>> from jobledger.domain.values.arguments import parse_count
@@ -32,4 +37,6 @@ def parse_count(field: str, value: object) -> int:
         raise InvalidFieldError(field, f"{shown(value)} is not a whole number; give 0 or more")
     if value < 0:
         raise InvalidFieldError(field, f"{value} is negative; give 0 or more")
+    if value > MAX_COUNT:
+        raise InvalidFieldError(field, f"{shown(value)} is too large; give {MAX_COUNT} at most")
     return value

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import LIVE, JobState
-from jobledger.domain.values.arguments import text_of
+from jobledger.domain.values.arguments import parse_count, text_of
 from jobledger.domain.values.filters import All, Filter, parse_field, parse_filter
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.analytics import buckets
@@ -169,7 +169,7 @@ def _asked(
     if bucket is not None and not kind.bucketed:
         having = ", ".join(each for each, one in REPORTS.items() if one.bucketed)
         raise InvalidFieldError("bucket", f"{name} has no buckets; reports with buckets: {having}")
-    if top is not None and (name != "failures" or top < 1):
+    if top is not None and (name != "failures" or parse_count("top", top) < 1):
         raise InvalidFieldError(
             "top", f"{top} for {name}: it is a number from 1, of the report failures only"
         )

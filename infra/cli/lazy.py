@@ -24,6 +24,8 @@ class Unloaded(TyperCommand):
     def load(self) -> Any:
         """Imports the command: the function or typer.Typer that the table names."""
         assert self.name is not None
+        from jobledger.infra.cli.option_values import check_values
+
         found = self.entry.find()
         holder = typer.Typer(add_completion=False)
         # With a single command, typer would make it the program, so a group is added.
@@ -35,7 +37,7 @@ class Unloaded(TyperCommand):
             holder.command(self.name, context_settings=settings)(found)
         group = get_command(holder)
         assert isinstance(group, TyperGroup)
-        return _plain(group.commands[self.name])
+        return _plain(check_values(group.commands[self.name]))
 
 
 def _plain(command: Any) -> Any:

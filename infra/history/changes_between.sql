@@ -21,7 +21,7 @@ compared AS (
               FROM job_row_at(j.name, %(to_position)s) AS at) AS jobs
     ) AS later ON true
 )
-SELECT was, now, count(*), (array_agg(name ORDER BY name))[:%(limit)s]
+SELECT was, now, count(*), (array_agg(name ORDER BY name))[:least(%(limit)s, 2147483647)]
 FROM compared
 WHERE matches AND was IS DISTINCT FROM now AND now IS NOT NULL
 GROUP BY was, now

@@ -6,6 +6,7 @@ from threading import Event as Signal
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, shown
+from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.moments import (
     AsOf,
     AtPosition,
@@ -140,6 +141,7 @@ class Moments:
             last one.
 
         Raises:
+            InvalidFieldError: The position is not a whole number, negative or too large.
             LedgerUnavailableError: The server cannot be reached.
             StandbyBehindError: The server is a hot standby, and the primary has not folded them
                 for some seconds.
@@ -149,6 +151,7 @@ class Moments:
             >>> ledger.follow(1)
             1
         """
+        position = parse_count("position", position)
         deadline = time.monotonic() + STANDBY_WAIT_SECONDS
         while True:
             reached, writable = self.follow_if_possible(position)

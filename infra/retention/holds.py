@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.values import canonical
+from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name, parse_text
 from jobledger.infra.errors import JobHeldError
@@ -176,11 +177,12 @@ def holds(reader: Reader, name: str | None = None, *, position: int | None = Non
         >>> [(each.name, each.is_pin) for each in ledger.holds()]
         [('projects/demo/jobs/a', True)]
     """
-    if name is None and position is not None:
-        raise InvalidFieldError("position", f"{position} needs the name of its job")
+    at = None if position is None else parse_count("position", position)
+    if name is None and at is not None:
+        raise InvalidFieldError("position", f"{at} needs the name of its job")
     names = None if name is None else [parse_name(name)]
     with translated(), reader.pool.connection() as connection:
-        return sorted(read_holds(connection, names, position))
+        return sorted(read_holds(connection, names, at))
 
 
 def read_holds(
