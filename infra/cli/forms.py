@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import chain, islice
 from typing import Annotated, Any, Final
 
 import typer
@@ -66,15 +67,21 @@ def print_documents(documents: Iterable[JsonObject], form: Form, columns: Sequen
         case Form.JSONL:
             print_json_lines(documents)
         case Form.CSV | Form.TSV:
-            dialect = "excel" if form is Form.CSV else "excel-tab"
-            writer = csv.writer(sys.stdout, dialect, lineterminator="\n")
-            writer.writerow(columns)
-            for document in documents:
-                writer.writerow(as_text(_text(_find(document, field))) for field in columns)
-                sys.stdout.flush()  # A feed may never end.
+            _print_separated(documents, "excel" if form is Form.CSV else "excel-tab", columns)
         case Form.TABLE:
             rows = [[one_line(_text(_find(d, field))) for field in columns] for d in documents]
             OUT.print_long(align(columns, rows))
+
+
+def _print_separated(documents: Iterable[JsonObject], dialect: str, columns: Sequence[str]) -> None:
+    """Prints the header once the first document is read, so that nothing precedes an error."""
+    writer = csv.writer(sys.stdout, dialect, lineterminator="\n")
+    remaining = iter(documents)
+    first = [*islice(remaining, 1)]
+    writer.writerow(columns)
+    for document in chain(first, remaining):
+        writer.writerow(as_text(_text(_find(document, field))) for field in columns)
+        sys.stdout.flush()  # A feed may never end.
 
 
 def align(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

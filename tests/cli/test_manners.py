@@ -197,6 +197,12 @@ def test_rows_are_the_same_in_every_output_format(
         assert [row[first] for row in found] == [str(row[first]) for row in rows]
 
 
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_an_error_comes_without_a_header(cli: Cli, form: str) -> None:
+    done = cli.run("list", "--filter", "foo = 1", "--format", form)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 @pytest.mark.parametrize(
     "command",
     [("show", "x"), ("history", "x", "--wide"), ("blame", "x"), ("diff", "x", "--from", "v1")],
