@@ -90,7 +90,7 @@ PASSING_ON: Final = ("psql",)
 OTHER_WORDS: Final = {
     "show": "get describe inspect status info",
     "list": "ls ps top jobs search find",
-    "history": "cat logs timeline",
+    "history": "cat log logs timeline",
     "delete": "rm remove",
     "cancel": "kill stop abort",
     "run": "start submit exec",

@@ -13,6 +13,9 @@ from typer.main import get_command
 WORD: Final = "jobledger.command"
 """The key of the command's name, as it was given, in the context of the program."""
 
+WRONG_WORD: Final = ("No such command", "Got unexpected extra argument")
+"""Beginnings of errors about a word that is no command, or that the command does not take."""
+
 
 class Unloaded(TyperCommand):
     """A command that is not imported yet: only its name and its help are known."""
@@ -109,8 +112,10 @@ def _name_value(error: typer.BadParameter) -> None:
 
 
 def _name_command(error: TyperException, word: str | None) -> None:
-    """Adds the command that does what another program does by this word."""
+    """Adds the command that does what another program does by this word, if a word is wrong."""
+    why, _, suggested = error.message.partition(" Did you mean")
+    if not why.startswith(WRONG_WORD) or (suggested and word in COMMANDS):
+        return
     for command, words in OTHER_WORDS.items():
         if word in words.split():
-            why = error.message.partition(" Did you mean")[0]
             error.message = f"{why.rstrip('.')}. Did you mean '{command}'?"

@@ -171,6 +171,15 @@ def test_a_word_of_another_program_suggests_the_command(word: str, command: str)
     assert f"Did you mean '{command}'?" in " ".join(answer.stderr.split())
 
 
+def test_an_option_or_a_subcommand_keeps_its_own_suggestion() -> None:
+    option, subcommand = (
+        CliRunner().invoke(app, words) for words in (["status", "--jsn"], ["log", "keyz"])
+    )
+    assert "--json" in option.stderr
+    assert "Did you mean 'keys'?" in subcommand.stderr
+    assert "'show'" not in option.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [[JOBLEDGER], [sys.executable, "-m", "jobledger"]])
 def test_the_program_is_called_jobledger_however_it_is_run(command: list[str]) -> None:

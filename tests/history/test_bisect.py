@@ -267,7 +267,7 @@ def test_bisect_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     [
         ([], "needs NAME and --filter, or --count"),
         (["x"], "needs NAME and --filter"),
-        (["x", "--count", "running > 1"], "needs NAME and --filter"),
+        (["x", "--count", "running > 1"], "leave out NAME and --filter"),
         (["nobody", "--filter", "state = FAILED"], "there is no job"),
         (["x", "--filter", "colour = red"], "no field 'colour'"),
         (["--count", "much > 1"], "unknown state 'much'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -579,6 +580,16 @@ def test_rows_of_databases(ledger: Ledger, tmp_path: Path, dsn: str) -> None:
     expected |= {"source": {"kind": "sql", "query": "SELECT * FROM nothing"}}
     with pytest.raises(InputError, match="nothing"):
         run(ledger, Mapping.model_validate(expected), dsn)
+
+
+def test_a_pipe_is_imported(cli: Cli) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(
+            b"JobID|State|Submit|Start|End\n7|COMPLETED|2026-01-01T00:00:00|2026-01-01T00:00:01|2026-01-01T00:00:02\n"
+        )
+    assert "1 record of 1 job; wrote 3 events" in cli("import", "slurm-sacct", f"/dev/fd/{reading}")
+    os.close(reading)
 
 
 def test_the_command_shows_what_it_would_write(cli: Cli, ledger: Ledger, tmp_path: Path) -> None:

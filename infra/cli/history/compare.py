@@ -171,9 +171,12 @@ def bisect(
     Without --clock and without times in --from and --to, events are searched in the order of recording.
     """
     aim = target(context)
+    if count is not None and not name is filter_ is None:
+        why = "is about all jobs; leave out NAME and --filter, or write count(FILTER) > 3"
+        raise InvalidFieldError("count", why)
+    if count is None and (name is None or filter_ is None):
+        raise InvalidFieldError("bisect", "needs NAME and --filter, or --count")
     with aim.open() as ledger:
-        if (name is None) is (count is None) or (name is None) is not (filter_ is None):
-            raise InvalidFieldError("bisect", "needs NAME and --filter, or --count")
         job = "" if name is None else aim.name(name)
         moments = _bisected(ledger, from_, to, clock, job)
         if count is not None:

@@ -43,7 +43,7 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
     Args:
         source: How records are read.
         where: The file, or the connection string.
-        moved: Called with the number of bytes read.
+        moved: Called with the number of bytes read; with 0 if a pipe is read.
 
     Yields:
         Each record, with its place.
@@ -64,7 +64,7 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
                 source, where, text, lambda: os.fstat(raw.fileno()).st_size > size
             ):
                 yield found
-                moved(raw.tell())
+                moved(raw.tell() if raw.seekable() else 0)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(where, 0, getattr(error, "strerror", None) or str(error)) from None
 
