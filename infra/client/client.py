@@ -54,7 +54,9 @@ def headers_of(token: str | None) -> dict[str, str]:
     if not (given := (token or "").strip()):  # A file of it may end with a line feed.
         return headers
     if not (given.isascii() and given.isprintable()):
-        raise InvalidFieldError("token", "has characters that no token has")
+        raise InvalidFieldError(
+            "token", "has characters that no token has; give it as it was printed"
+        )
     return headers | {"authorization": f"Bearer {given}"}
 
 
