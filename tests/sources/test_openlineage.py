@@ -246,6 +246,10 @@ def test_an_invalid_event_is_refused_with_its_field(
     assert caught.value.field == field
 
 
+def test_a_time_with_lower_case_letters_is_of_rfc_3339() -> None:
+    assert parse_event(event("START", eventTime="2026-11-27t10:00:00z"), NOW).time == START
+
+
 @given(
     st.lists(
         st.builds(JobKey, *[st.text(st.sampled_from("ab/|%:. "), min_size=1, max_size=6)] * 2),

@@ -103,7 +103,7 @@ def _check_version(url: Any) -> None:
 
 def _time(text: Any, now: datetime) -> datetime:
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(str.upper(text))  # RFC 3339 allows t and z, too.
     except (TypeError, ValueError):
         raise InvalidFieldError("eventTime", f"{text!r:.80} is not an RFC 3339 time") from None
     if time.tzinfo is None:
