@@ -229,7 +229,7 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
     ("change", "field", "why"),
     [
         ({"run": {}}, "run.runId", "is not the id of a run"),
-        ({"run": None}, "run", "is missing"),
+        ({"run": None, "job": None}, "job", "is missing"),
         ({"job": {"namespace": "a"}}, "job.name", "is not a name"),
         ({"job": 7}, "job", "is not a JSON object"),
         ({"eventTime": "2026-11-27T10:00:00"}, "eventTime", "has no zone"),
@@ -248,6 +248,13 @@ def test_an_invalid_event_is_refused_with_its_field(
 
 def test_a_time_with_lower_case_letters_is_of_rfc_3339() -> None:
     assert parse_event(event("START", eventTime="2026-11-27t10:00:00z"), NOW).time == START
+
+
+def test_a_part_that_is_null_is_as_one_that_is_absent() -> None:
+    of_job = parse_event(event(None) | {"run": None}, NOW)
+    assert (of_job.job, of_job.type, of_job.run_id) == (KEY, None, None)
+    of_dataset = parse_event(event(None) | {"run": None, "job": None, "dataset": KEY._asdict()}, NOW)
+    assert (of_dataset.job, of_dataset.dataset) == (None, KEY)
 
 
 @given(

@@ -76,15 +76,15 @@ def parse_event(given: Any, now: datetime) -> LineageEvent:
     event = _object(given, "event")
     _check_version(event.get("schemaURL"))
     time = _time(event.get("eventTime"), now)
-    if "run" not in event and "job" not in event:
-        if "dataset" in event:
+    if event.get("run") is None and event.get("job") is None:
+        if event.get("dataset") is not None:
             return LineageEvent(time, event, dataset=_key(event["dataset"], "dataset"))
         raise InvalidFieldError(
             "job", "is missing: an event has a run and a job, a job, or a dataset"
         )
     job = _key(event.get("job"), "job")
     of_job = _facets(event["job"])
-    if "run" not in event:
+    if event.get("run") is None:
         return LineageEvent(time, event, None, job, job_facets=of_job)
     run = _object(event["run"], "run")
     type_, run_id = _type(event.get("eventType")), _run_id(run.get("runId"))
