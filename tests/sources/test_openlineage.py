@@ -168,7 +168,12 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
     daily = {"namespace": "s3://lake", "name": "daily/orders"}
     facets = {
         "jobType": {"processingType": "BATCH", "integration": "AIRFLOW", "jobType": "TASK"},
-        "tags": {"tags": [{"key": "Team", "value": "Data Platform", "source": "CONFIG"}]},
+        "tags": {
+            "tags": [
+                {"key": "Team", "value": "Data Platform", "source": "CONFIG"},
+                {"key": "raw", "value": None},
+            ]
+        },
         "documentation": {"description": "Loads orders."},
         "ownership": {"owners": [{"name": "team:data", "type": "OWNER"}]},
     }
@@ -194,6 +199,7 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
         "job_type": "TASK",
         "processing_type": "BATCH",
         "team": "Data_Platform",
+        "raw": "",
     }
     assert job.spec["displayName"] == "etl.load"
     assert job.spec["description"] == "Loads orders."
@@ -253,7 +259,9 @@ def test_a_time_with_lower_case_letters_is_of_rfc_3339() -> None:
 def test_a_part_that_is_null_is_as_one_that_is_absent() -> None:
     of_job = parse_event(event(None) | {"run": None}, NOW)
     assert (of_job.job, of_job.type, of_job.run_id) == (KEY, None, None)
-    of_dataset = parse_event(event(None) | {"run": None, "job": None, "dataset": KEY._asdict()}, NOW)
+    of_dataset = parse_event(
+        event(None) | {"run": None, "job": None, "dataset": KEY._asdict()}, NOW
+    )
     assert (of_dataset.job, of_dataset.dataset) == (None, KEY)
 
 

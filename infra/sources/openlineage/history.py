@@ -224,7 +224,8 @@ def _labels(event: LineageEvent) -> dict[str, str]:
     tags = facet(event.job_facets, "tags").get("tags")
     for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, dict) and isinstance(key := tag.get("key"), str) and key:
-            name, value = nearest(key, str(tag.get("value", "")))
+            text = tag.get("value")
+            name, value = nearest(key, "" if text is None else str(text))
             found.setdefault(name, value)
     return dict(list(found.items())[:MAX_LABELS])
 
