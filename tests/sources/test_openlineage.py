@@ -154,6 +154,12 @@ def test_an_end_without_a_start(ledger: Ledger) -> None:
     assert (job.state, job.error_message) == (JobState.CANCELLED, "aborted")
 
 
+def test_ids_of_runs_that_differ_only_in_case_are_of_one_run(ledger: Ledger) -> None:
+    record(ledger, event("START", run=RUN.upper()), event("COMPLETE", 20))
+    job = ledger.get(NAME)
+    assert (job.state, job.attempt, job.run_ids) == (JobState.SUCCEEDED, 1, (RUN,))
+
+
 def test_runs_that_overlap_keep_their_reports_apart(ledger: Ledger) -> None:
     second = RUN[:-1] + "2"
     record(ledger, event("START"), event("START", 10, second), event("COMPLETE", 20))

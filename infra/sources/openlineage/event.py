@@ -14,6 +14,7 @@ from jobledger.domain.values.names import parse_time
 
 MAX_RUN_ID: Final = 256
 _VERSION: Final = re.compile(r"/spec/(\d+)-\d+-\d+/OpenLineage\.json")
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 KNOWN_MAJORS: Final = frozenset({"0", "1", "2"})
 
 
@@ -122,8 +123,9 @@ def _type(given: Any) -> EventType:
 
 
 def _run_id(given: Any) -> str:
+    """Returns the id of a run; UUIDs that differ only in case are equal (RFC 9562)."""
     if isinstance(given, str) and 0 < len(given) <= MAX_RUN_ID and given.isprintable():
-        return given
+        return given.lower() if _UUID.fullmatch(given) else given
     raise InvalidFieldError("run.runId", f"{given!r:.80} is not the id of a run, such as a UUID")
 
 
