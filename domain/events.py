@@ -10,7 +10,7 @@ reports, with a `Placement` in its data. Its schema number is the event's plus P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from threading import Lock
 from typing import Annotated, Any, ClassVar, Final, NamedTuple
@@ -345,6 +345,16 @@ LINEAGE: Final = ("parents", "root", "triggered_by")
 """What an event says of the jobs that its job belongs to, as attributes of its data."""
 LINEAGE_KEYS: Final = ("parents", "root", "triggeredBy")
 """The same in JSON."""
+
+
+def lineage(
+    name: str, parents: Iterable[str], root: str | None, triggered_by: str | None = None
+) -> JsonObject:
+    """Returns what an event says of the jobs that a job belongs to; none is its own parent or root."""
+    found = ([each for each in parents if each != name], root != name and root, triggered_by)
+    return {key: value for key, value in zip(LINEAGE_KEYS, found, strict=True) if value}
+
+
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("Created", 1): _set_aside(*LINEAGE_KEYS),
     ("Queued", 2): _set_aside(*LINEAGE_KEYS),

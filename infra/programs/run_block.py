@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psycopg
 from jobledger.domain.errors import InvalidFieldError, LedgerError
+from jobledger.domain.events import lineage
 from jobledger.domain.running import (
     HEARTBEAT_SECONDS,
     RunRecord,
@@ -155,15 +156,15 @@ def new_run(
         parse_labels(labels),
         dict(spec),
     )
-    return Run(store, heartbeats, record, heartbeat_seconds, _lineage_of(spec))
+    return Run(store, heartbeats, record, heartbeat_seconds, _lineage_of(name, spec))
 
 
-def _lineage_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _lineage_of(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the facts of a run within another one: its parent and root, unless the spec names them."""
     outer = _CURRENT.get()
     if outer is None:
         return {}
-    facts = {"parents": [outer.name], "root": outer.root}
+    facts = lineage(name, [outer.name], outer.root)
     return {key: value for key, value in facts.items() if key not in spec}
 
 

@@ -90,6 +90,14 @@ def test_a_job_within_a_job_names_its_parent(ledger: Ledger, cli: Cli) -> None:
     assert (own.parents, own.root) == ([NIGHT], "projects/p/jobs/tuesday")
 
 
+def test_a_job_within_itself_is_not_its_own_parent(ledger: Ledger) -> None:
+    count = "projects/p/jobs/count"
+    with ledger.run(NIGHT), ledger.run(count), ledger.run(count):
+        pass
+    job = ledger.get(count)
+    assert (job.parents, job.root) == ([NIGHT], NIGHT)
+
+
 def test_a_circle_of_parents_ends(ledger: Ledger) -> None:
     for name, parent in (("a", "b"), ("b", "a")):
         ledger.create(f"projects/p/jobs/{name}", spec={"parents": [f"projects/p/jobs/{parent}"]})

@@ -160,6 +160,13 @@ def test_ids_of_runs_that_differ_only_in_case_are_of_one_run(ledger: Ledger) -> 
     assert (job.state, job.attempt, job.run_ids) == (JobState.SUCCEEDED, 1, (RUN,))
 
 
+def test_a_job_is_not_its_own_parent(ledger: Ledger) -> None:
+    itself = {"job": KEY._asdict(), "root": {"job": KEY._asdict()}}
+    record(ledger, event("START", run_facets={"parent": itself}))
+    job = ledger.get(NAME)
+    assert (job.parents, job.root) == ([], None)
+
+
 def test_runs_that_overlap_keep_their_reports_apart(ledger: Ledger) -> None:
     second = RUN[:-1] + "2"
     record(ledger, event("START"), event("START", 10, second), event("COMPLETE", 20))

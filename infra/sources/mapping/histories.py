@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.events import EVENT_TYPES
+from jobledger.domain.events import EVENT_TYPES, lineage
 from jobledger.domain.observing import introduce, observe, observe_in_order
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import JsonObject
@@ -243,15 +243,11 @@ class _History:
         return self._to.event(name, ("Created", data, time), at)
 
     def _related(self, record: Record, name: str) -> dict[str, Any]:
-        """Returns the parents and the root of a job, and what triggered it; a job is not its own root."""
+        """Returns the parents and the root of a job, and what triggered it."""
         parents = [self._to.name(each) for read in self._parents if (each := read(record))]
         root = (found := self._root and self._root(record)) and self._to.name(found)
         trigger = self._trigger(record) if self._trigger else None
-        return {
-            **({"parents": parents} if parents else {}),
-            **({"root": root} if root and root != name else {}),
-            **({"triggeredBy": trigger} if trigger else {}),
-        }
+        return lineage(name, parents, root, trigger)
 
 
 class _Rule:

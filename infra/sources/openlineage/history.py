@@ -273,11 +273,10 @@ def _related(event: LineageEvent, project: str) -> JsonObject:
     root = parent.get("root")
     parent_key = _key_of(parent.get("job"))
     root_key = _key_of(root.get("job")) if isinstance(root, dict) else None
-    first = root_key or parent_key
-    return {
-        **({"parents": [ledger_name(parent_key, project)]} if parent_key else {}),
-        **({"root": ledger_name(first, project)} if first else {}),
-    }
+    parents = [ledger_name(parent_key, project)] if parent_key else []
+    first = ledger_name(root_key, project) if root_key else next(iter(parents), None)
+    assert event.job is not None
+    return e.lineage(ledger_name(event.job, project), parents, first)
 
 
 def _key_of(job: Any) -> JobKey | None:
