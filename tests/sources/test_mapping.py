@@ -415,6 +415,22 @@ def test_the_time_of_creation_is_the_one_that_the_file_has(ledger: Ledger, tmp_p
     assert [event.type for event in ledger.history(job.name)][-1] == "Succeeded"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("kubernetes-jobs", '{"kind": "JobList", "items": null}'),
+        ("vertex-jobs", "{}"),
+        ("vertex-jobs", '{"customJobs": [], "nextPageToken": ""}'),
+    ],
+)
+def test_a_list_without_records_has_none(
+    ledger: Ledger, tmp_path: Path, name: str, text: str
+) -> None:
+    (file := tmp_path / "list.json").write_text(text)
+    summary = run(ledger, read_mapping(name), file)
+    assert (summary.records, summary.unplaced) == (0, [])
+
+
 def test_an_invalid_item_does_not_stop_the_other_items_of_its_record(
     ledger: Ledger, tmp_path: Path
 ) -> None:

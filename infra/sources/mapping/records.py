@@ -224,10 +224,22 @@ def _listed(source: Source, document: Any) -> list[Any]:
     """Returns the records of a document: those in its list, or the document itself if it is a list or one record."""
     if isinstance(document, list):
         return document
-    found = None
-    if source.records is not None and isinstance(document, dict):
-        found = find(document, source.records)
-    return found if isinstance(found, list) else [document]
+    if source.records is None or not isinstance(document, dict):
+        return [document]
+    found = find(document, source.records)
+    if isinstance(found, list):
+        return found
+    return [] if found is None and _is_empty(document, source.records) else [document]
+
+
+def _is_empty(document: Record, path: str) -> bool:
+    """Whether a document has an empty list of records, or is what APIs answer that leave such a list out."""
+    for each in path.split("|"):
+        above, _, key = each.strip().rpartition(".")
+        holder = find(document, above) if above else document
+        if isinstance(holder, dict) and key in holder:
+            return True
+    return not document
 
 
 def _rows(source: Source, where: str) -> Iterator[Found]:
