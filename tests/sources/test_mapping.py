@@ -431,6 +431,17 @@ def test_a_list_without_records_has_none(
     assert (summary.records, summary.unplaced) == (0, [])
 
 
+def test_lines_of_json_can_be_batches_and_text_sequences(ledger: Ledger, tmp_path: Path) -> None:
+    lines = EXAMPLES["tekton-cloudevents"].text.splitlines()
+    file, mapping = tmp_path / "events.jsonl", read_mapping("tekton-cloudevents")
+    file.write_text(f"[{', '.join(lines)}, 7]\n")
+    batch = run(ledger, mapping, file)
+    assert (batch.records, batch.unplaced) == (len(lines) + 1, ["line 1: is not a JSON object"])
+    file.write_text("".join(f"\x1e{line}\n" for line in lines))
+    sequence = run(ledger, mapping, file)
+    assert (sequence.before, sequence.unplaced, sequence.jobs) == (batch.events, [], batch.jobs)
+
+
 def test_an_invalid_item_does_not_stop_the_other_items_of_its_record(
     ledger: Ledger, tmp_path: Path
 ) -> None:

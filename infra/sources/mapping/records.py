@@ -28,6 +28,9 @@ DUCKDB: Final = (".duckdb", ".db")
 ENCODING: Final = "utf-8-sig"
 """UTF-8, with or without the byte order mark that programs on Windows write."""
 
+SEPARATOR: Final = "\x1e"
+"""What each record of a JSON text sequence (RFC 7464) begins with."""
+
 
 class Found(NamedTuple):
     """A record, or the error in its place."""
@@ -162,14 +165,15 @@ def _separated(lines: _Lines, source: Source) -> Iterator[list[str] | csv.Error]
 def _json_lines(lines: _Lines) -> Iterator[Found]:
     for line in lines:
         try:
-            record = loads_given(line)
+            given = loads_given(line.removeprefix(SEPARATOR))
         except ValueError as error:
             yield lines.found({}, f"is not JSON: {error}")
             continue
-        if isinstance(record, dict):
-            yield lines.found(record)
-        else:
-            yield lines.found({}, "is not a JSON object")
+        for record in given if isinstance(given, list) else [given]:
+            if isinstance(record, dict):
+                yield lines.found(record)
+            else:
+                yield lines.found({}, "is not a JSON object")
 
 
 def _matched(source: Source, lines: _Lines) -> Iterator[Found]:
