@@ -442,6 +442,16 @@ def test_lines_of_json_can_be_batches_and_text_sequences(ledger: Ledger, tmp_pat
     assert (sequence.before, sequence.unplaced, sequence.jobs) == (batch.events, [], batch.jobs)
 
 
+def test_a_message_that_systemd_writes_as_bytes_is_a_text(ledger: Ledger, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in EXAMPLES["systemd-journal"].text.splitlines()]
+    lines[-1]["MESSAGE"] = list(b"caf\xe9.service: Failed.")
+    (file := tmp_path / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert run(ledger, read_mapping("systemd-journal"), file).unplaced == []
+    assert ledger.get(name_of("p", "web-1/backup.service")).error_message == (
+        "caf\ufffd.service: Failed."
+    )
+
+
 def test_an_invalid_item_does_not_stop_the_other_items_of_its_record(
     ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -101,6 +101,8 @@ class Source(Part):
     """For lines: a regular expression; its named groups are the fields."""
     pairs: str | None = None
     """For lines: the group that holds KEY=VALUE pairs, separated by blanks, which are fields too."""
+    byte_lists: bool = False
+    """For jsonl: whether a field can be a list of bytes, which is read as a text in UTF-8."""
     records: str | None = None
     """For json: the path of the list of records; the document itself, if it is not given."""
     query: str | None = None

@@ -85,7 +85,7 @@ def _records(
 def _of_lines(source: Source, lines: _Lines) -> Iterator[Found]:
     match source.kind:
         case Kind.JSONL:
-            return _json_lines(lines)
+            return _json_lines(source, lines)
         case Kind.LINES:
             return _matched(source, lines)
         case _:
@@ -162,7 +162,7 @@ def _separated(lines: _Lines, source: Source) -> Iterator[list[str] | csv.Error]
             return
 
 
-def _json_lines(lines: _Lines) -> Iterator[Found]:
+def _json_lines(source: Source, lines: _Lines) -> Iterator[Found]:
     for line in lines:
         try:
             given = loads_given(line.removeprefix(SEPARATOR))
@@ -170,10 +170,20 @@ def _json_lines(lines: _Lines) -> Iterator[Found]:
             yield lines.found({}, f"is not JSON: {error}")
             continue
         for record in given if isinstance(given, list) else [given]:
-            if isinstance(record, dict):
-                yield lines.found(record)
-            else:
+            if not isinstance(record, dict):
                 yield lines.found({}, "is not a JSON object")
+            elif source.byte_lists:
+                yield lines.found({key: _text_of(value) for key, value in record.items()})
+            else:
+                yield lines.found(record)
+
+
+def _text_of(value: Any) -> Any:
+    """Returns the text of a list of bytes, and any other value as it is."""
+    try:
+        return bytes(value).decode(errors="replace") if isinstance(value, list) else value
+    except (TypeError, ValueError):
+        return value
 
 
 def _matched(source: Source, lines: _Lines) -> Iterator[Found]:
