@@ -452,6 +452,15 @@ def test_a_message_that_systemd_writes_as_bytes_is_a_text(ledger: Ledger, tmp_pa
     )
 
 
+def test_what_swf_does_not_know_is_not_recorded(ledger: Ledger, tmp_path: Path) -> None:
+    (file := tmp_path / "log.swf").write_text(EXAMPLES["swf"].text)
+    run(ledger, read_mapping("swf"), file)
+    created, *_, ended = (event.json for event in ledger.history(name_of("p", "1")))
+    assert created["labels"] == {"user": "user-3", "queue": "queue-1"}
+    assert created["spec"].keys() == {"processors", "requestedSeconds"}
+    assert ended == {}
+
+
 def test_an_invalid_item_does_not_stop_the_other_items_of_its_record(
     ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -95,6 +95,8 @@ class Source(Part):
     """For csv: whether a value can be in double quotes, and have delimiters and line ends then."""
     columns: tuple[str, ...] = ()
     """For csv: the names of the columns, if the file has no header."""
+    nothing: tuple[str, ...] = ()
+    """For csv: values that mean that a field has no value."""
     comment: str | None = None
     """The beginning of lines that are not records; `KEY: VALUE` in them is `header.KEY`."""
     pattern: Pattern | None = None

@@ -143,7 +143,8 @@ def _table(source: Source, lines: _Lines) -> Iterator[Found]:
         elif len(row) < len(names) or any(row[len(names) :]):
             yield lines.found({}, f"has {len(row)} columns instead of {len(names)}")
         else:
-            yield lines.found(dict(zip(names, row, strict=False)))
+            values = zip(names, row, strict=False)
+            yield lines.found({name: text for name, text in values if text not in source.nothing})
 
 
 def _separated(lines: _Lines, source: Source) -> Iterator[list[str] | csv.Error]:
