@@ -21,6 +21,7 @@ from jobledger.infra.transfer.manifest import MANIFEST, read_manifest
 from jobledger.infra.transfer.partitions import FILES, parquet_files
 from jobledger.infra.transfer.read_export import (
     Head,
+    UtcTime,
     parse_end,
     parse_head,
     parse_line,
@@ -28,7 +29,7 @@ from jobledger.infra.transfer.read_export import (
 )
 from jobledger.infra.transfer.read_export import numbered_lines as lines_of
 from jobledger.infra.transfer.verify_export import check_files
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 _TYPE: Final = "jobledger.job."
 _SOURCE: Final = "/ledgers/"
@@ -130,8 +131,8 @@ class _CloudEvent(BaseModel):
     source: str = Field(pattern=f"^{_SOURCE}")
     type: str = Field(pattern=r"^jobledger\.job\.[A-Za-z]+\.v[0-9]{1,4}$")
     subject: str
-    time: AwareDatetime
-    recordedtime: AwareDatetime
+    time: UtcTime
+    recordedtime: UtcTime
     position: str = Field(pattern=r"^[1-9][0-9]{0,18}$")
     version: int = Field(ge=1)
     specversion: Literal["1.0"]
@@ -146,8 +147,8 @@ class _CloudEvent(BaseModel):
         number = int(schema) + (PLACED if PLACED_KEY in self.data else 0)
         return RecordedEvent(
             position=int(self.position), name=self.subject, version=self.version, type=type_,
-            schema=number, occurred_time=self.time.astimezone(UTC),
-            recorded_time=self.recordedtime.astimezone(UTC), actor=self.actor,
+            schema=number, occurred_time=self.time,
+            recorded_time=self.recordedtime, actor=self.actor,
             request_id=self.requestid, trace_parent=self.traceparent,
             stored=canonical.encode(self.data),
         )  # fmt: skip

@@ -8,9 +8,9 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Generator, Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from jobledger.domain.data import parse
 from jobledger.domain.errors import InvalidFieldError, LedgerError
@@ -25,7 +25,7 @@ from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.transfer.export import HISTORY_VERSION
 from jobledger.infra.transfer.history_file import History
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 GZIP: Final = b"\x1f\x8b"
@@ -157,6 +157,15 @@ class _SeveralJobsError(InvalidFieldError):
     """The file has several jobs, and none was named."""
 
 
+def _to_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is not within the years 1 to 9999, in UTC") from None
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""A time with a zone, which becomes UTC."""
 Whole = ConfigDict(alias_generator=to_camel)
 
 
@@ -168,7 +177,7 @@ class Head(BaseModel):
     jobledger: Literal["history"]
     version: int
     ledger: str
-    as_of: AwareDatetime
+    as_of: UtcTime
     clock: Clock
     position: int = Field(ge=0)
     checkpoint: str = ""
@@ -192,8 +201,8 @@ class _Line(_Place):
     version: int = Field(ge=1)
     type: str
     schema_number: int = Field(ge=1, alias="schema")
-    occurred_time: AwareDatetime
-    recorded_time: AwareDatetime
+    occurred_time: UtcTime
+    recorded_time: UtcTime
     actor: str | None
     request_id: str | None
     trace_parent: str | None
@@ -210,7 +219,6 @@ class _Line(_Place):
         return RecordedEvent(
             **given
             | {"schema": self.schema_number, "stored": stored}
-            | {time: given[time].astimezone(UTC) for time in ("occurred_time", "recorded_time")}
             | {"state": None if self.state is None else JobState[self.state]}
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,21 @@ def test_a_truncated_gzip_is_refused_with_the_line(past: Ledger, dsn: str, tmp_p
     (half := tmp_path / "half.jsonl.gz").write_bytes(packed[: len(packed) // 2])
     with fresh_ledger(dsn) as other, pytest.raises(InputError, match="gzip is cut off"):
         other.import_history(half)
+
+
+@pytest.mark.parametrize("format_", [Format.JSONL, Format.CLOUDEVENTS])
+def test_a_time_that_utc_does_not_have_is_refused_with_the_line(
+    past: Ledger, dsn: str, tmp_path: Path, format_: Format
+) -> None:
+    file = write_export(past, tmp_path, format_)
+    lines = file.read_text().splitlines(keepends=True)
+    lines[1] = re.sub(r'(ime": ?)"[^"]*"', r'\1"9999-12-31T23:59:59-05:00"', lines[1])
+    file.write_text("".join(lines))
+    with (
+        fresh_ledger(dsn) as other,
+        pytest.raises(InputError, match=r"line 2.*is not within the years 1 to 9999, in UTC"),
+    ):
+        other.import_history(file)
 
 
 def test_only_the_owner_imports(past: Ledger, dsn: str, tmp_path: Path) -> None:
