@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,7 +54,7 @@ def numbered_lines(file: Path) -> Generator[tuple[int, bytes], None, None]:
             raw.seek(0)
             lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
             for number, line in enumerate(lines, start=1):
-                yield number, line
+                yield number, line.removeprefix(BOM_UTF8) if number == 1 else line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         why = f"the gzip is cut off or damaged: {error}"
         raise InputError(str(file), number + 1, why) from None

@@ -184,6 +184,13 @@ def test_a_time_that_utc_does_not_have_is_refused_with_the_line(
         other.import_history(file)
 
 
+def test_a_byte_order_mark_is_not_part_of_an_export(past: Ledger, tmp_path: Path) -> None:
+    file = write_export(past, tmp_path, Format.JSONL)
+    file.write_text(file.read_text(), "utf-8-sig")
+    assert is_export(file)
+    assert past.import_history(file).repeated == past.size()
+
+
 def test_only_the_owner_imports(past: Ledger, dsn: str, tmp_path: Path) -> None:
     file = write_export(past, tmp_path, Format.JSONL)
     with application_of(dsn, past) as application, pytest.raises(OwnerNeededError):
