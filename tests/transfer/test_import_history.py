@@ -214,6 +214,9 @@ def test_the_commands(past: Ledger, dsn: str, cli: Cli, tmp_path: Path) -> None:
         forked = there.run("import", str(tmp_path / "more.jsonl"))
         assert forked.returncode == 1
         assert f"{B} forks: version 4 is Succeeded here, and Failed there" in forked.stderr
+    assert "no event of projects/p/jobs/a was imported" in cli.run("import", "origins", "a").stderr
+    unknown = cli.run("import", "origins", "nope")
+    assert (unknown.returncode, "projects/p/jobs/nope" in unknown.stderr) == (3, True)
     with pytest.raises(InvalidFieldError, match="no event of"):
         past.export_origin(GONE, "elsewhere", tmp_path / "x.jsonl")
 

@@ -73,6 +73,10 @@ def origins(
             count = opened.export_origin(name, ledger or (found[0].ledger if found else ""), to)
             say(f"{counted(count, 'event')} in {to}")
             return
+        if not found:
+            opened.history(name)  # It names a job that does not exist.
+            where = "" if ledger is None else f" from {ledger!r}"
+            ERR.print(f"no event of {name} was imported{where}", markup=False)
     if json:
         print_json(
             [each._asdict() | {"recorded_time": time_text(each.recorded_time)} for each in found]
