@@ -534,6 +534,13 @@ def test_an_invalid_mapping_is_refused_with_the_reason(
     assert why in str(caught.value)
 
 
+def test_a_mapping_of_a_database_is_not_for_a_file(ledger: Ledger, tmp_path: Path) -> None:
+    mapping = Mapping.model_validate(OWN | {"source": {"kind": "changes"}})
+    (file := tmp_path / "runs.csv").write_text(HEADER)
+    with pytest.raises(InvalidFieldError, match="jobledger attach DSN --as FILE"):
+        run(ledger, mapping, file)
+
+
 def test_a_state_that_yaml_reads_as_a_number_is_a_text(ledger: Ledger, tmp_path: Path) -> None:
     exit_codes = {"field": "end state", "values": {0: "Succeeded", "*": "Failed"}}
     history = {

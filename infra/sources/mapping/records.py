@@ -53,7 +53,12 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
 
     Raises:
         InputError: The file cannot be read, or is cut off or broken.
+        InvalidFieldError: The source is not one of records, or lacks what its kind needs.
     """
+    if source.kind is Kind.CHANGES:
+        raise InvalidFieldError(
+            "source.kind", "changes are of a database: follow it by jobledger attach DSN --as FILE"
+        )
     if source.kind is Kind.SQL:
         yield from _rows(source, where)
         return
