@@ -541,6 +541,13 @@ def test_a_mapping_of_a_database_is_not_for_a_file(ledger: Ledger, tmp_path: Pat
         run(ledger, mapping, file)
 
 
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "map.yaml"
+    file.write_text("title: runs\nsource: {kind: csv}\ntitle: jobs\n")
+    with pytest.raises(InvalidFieldError, match=r"the key 'title' is given twice.*line 3"):
+        read_mapping(str(file))
+
+
 def test_a_state_that_yaml_reads_as_a_number_is_a_text(ledger: Ledger, tmp_path: Path) -> None:
     exit_codes = {"field": "end state", "values": {0: "Succeeded", "*": "Failed"}}
     history = {

@@ -224,9 +224,10 @@ def read_mapping(name: str, folder: str = SHIPPED) -> Mapping:
         InvalidFieldError: There is no such mapping, or a field of it is not valid.
     """
     import yaml
+    from jobledger.infra.sources.mapping.unique_keys import load
 
     try:
-        given = yaml.safe_load(_text(name, folder))
+        given = load(_text(name, folder))
         return Mapping.model_validate(given)
     except yaml.YAMLError as error:
         raise InvalidFieldError(
