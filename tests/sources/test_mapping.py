@@ -541,6 +541,25 @@ def test_a_mapping_of_a_database_is_not_for_a_file(ledger: Ledger, tmp_path: Pat
         run(ledger, mapping, file)
 
 
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"name": "{id"}, "histories.0.name"),
+        ({"labels": {"team": "team}"}}, "histories.0.labels.team"),
+        ({"spec": {"steps": ["{id"]}}, "histories.0.spec"),
+    ],
+)
+def test_a_template_with_an_open_brace_is_refused(
+    tmp_path: Path, change: dict[str, Any], where: str
+) -> None:
+    history = OWN["histories"][0] | change
+    (file := tmp_path / "map.yaml").write_text(json.dumps(OWN | {"histories": [history]}))
+    with pytest.raises(
+        InvalidFieldError, match=rf"{where}: .*without its counterpart: write {{FIELD}}"
+    ):
+        read_mapping(str(file))
+
+
 def test_a_key_that_is_given_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "map.yaml"
     file.write_text("title: runs\nsource: {kind: csv}\ntitle: jobs\n")

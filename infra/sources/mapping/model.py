@@ -72,6 +72,19 @@ def _delimiter(text: str) -> str:
     return text
 
 
+def _template(value: Any) -> Any:
+    """Checks the texts in a template."""
+    if isinstance(value, dict):
+        return {key: _template(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_template(part) for part in value]
+    if isinstance(value, str) and value.count("{") != value.count("}"):
+        raise ValueError(f"{value!r} has a brace without its counterpart: write {{FIELD}}")
+    return value
+
+
+Template = Annotated[str, AfterValidator(_template)]
+Templates = Annotated[dict[str, Any], AfterValidator(_template)]
 EventType = Annotated[str, AfterValidator(_event_type)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -168,30 +181,30 @@ class EventRule(Part):
     """The path of a list in the record: an event for each item, whose fields are `item.FIELD`."""
     when: Conditions = {}
     unless: Conditions = {}
-    attempt: str | None = None
-    run_id: str | None = None
-    actor: str | None = None
-    data: dict[str, Any] = {}
+    attempt: Template | None = None
+    run_id: Template | None = None
+    actor: Template | None = None
+    data: Templates = {}
     """The event's data: templates, in objects and lists too."""
 
 
 class History(Part):
     """The history of one job for each record, or for each item of a list in it."""
 
-    name: str
+    name: Template
     """A template of the job's id."""
     for_each: str | None = None
     """The path of a list in the record: a job for each item, whose fields are `item.FIELD`."""
     when: Conditions = {}
     unless: Conditions = {}
-    display_name: str | None = None
-    labels: dict[str, str] = {}
-    spec: dict[str, Any] = {}
-    parents: tuple[str, ...] = ()
+    display_name: Template | None = None
+    labels: dict[str, Template] = {}
+    spec: Templates = {}
+    parents: tuple[Template, ...] = ()
     """Templates of the ids of its parents."""
-    root: str | None = None
+    root: Template | None = None
     """A template of the id of the first of its parents' parents."""
-    triggered_by: str | None = None
+    triggered_by: Template | None = None
     """A template of what triggered it: a person, a program or a job's name."""
     in_order: bool = False
     """Whether the changes come in their order, so that a state after an end is a new attempt."""
