@@ -461,6 +461,15 @@ def test_what_swf_does_not_know_is_not_recorded(ledger: Ledger, tmp_path: Path) 
     assert ended == {}
 
 
+def test_an_end_without_a_time_is_reported(ledger: Ledger, tmp_path: Path) -> None:
+    (file := tmp_path / "runs.csv").write_text(
+        HEADER + "1,a,01.11.2026 10:00,,ok\n2,a,01.11.2026 10:00,,\n"
+    )
+    summary = run(ledger, Mapping.model_validate(OWN), file)
+    assert summary.unplaced == ["line 2, Succeeded: end: has no time, so the end is not recorded"]
+    assert {job.state for job in ledger.list()} == {S.RUNNING}
+
+
 def test_an_invalid_item_does_not_stop_the_other_items_of_its_record(
     ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES, lineage
 from jobledger.domain.observing import introduce, observe, observe_in_order
 from jobledger.domain.reports import parse_report
+from jobledger.domain.states import ENDINGS
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import display_name, job_id
 from jobledger.domain.values.labels import nearest
@@ -64,7 +65,7 @@ class RecordPlace(NamedTuple):
     judge: Judge = observe
     missed: Missed | None = None
     """Is called with each item of a list that has an invalid value; without it, such an item costs the
-    whole record."""
+    whole record. It is also called with an end whose time the record does not have."""
     first_times: dict[str, datetime] | None = None
     """By job, when its first event happened of the records of one transaction; each record adds to it. A job
     that is created by the commit is created then."""
@@ -208,6 +209,8 @@ class _History:
             )
         name = self._to.name(original)
         events = [event for rule in self._rules for event in rule.events(name, record, at)]
+        if at.missed is not None and not any(_type_name(event) in ENDINGS for event in events):
+            self._miss_ends(record, at.missed)
         created = self._created(record) if self._created else None
         times = [_time_of(event) for event in events]
         if created is None:
@@ -222,6 +225,12 @@ class _History:
         # Without its own place, an equal event may occur again, so events are counted.
         found.append(make() if at.id is None else Introduction(name, make))
         found += events
+
+    def _miss_ends(self, record: Record, missed: Missed) -> None:
+        for rule in self._rules:
+            if (type_ := rule.end_without_time(record)) is not None:
+                why = "has no time, so the end is not recorded"
+                missed(type_, InvalidFieldError(rule.time_fields, why))
 
     def _created_event(
         self, name: str, original: str, record: Record, time: datetime, at: RecordPlace
@@ -258,7 +267,9 @@ class _Rule:
         self._for_each = rule.for_each
         self._condition = condition(rule.when, rule.unless)
         self._type = _type_of(rule.event)
+        self._is_lookup = isinstance(rule.event, Lookup)
         self._time = time_of(rule.time, to.times)
+        self.time_fields = rule.time if isinstance(rule.time, str) else " + ".join(rule.time)
         self._data = filled(rule.data)
         self._run_id = rule.run_id and filled_text(rule.run_id)
         self._attempt = rule.attempt and filled(rule.attempt)
@@ -274,6 +285,15 @@ class _Rule:
         contexts = items(record, self._for_each)
         found = (self._event(name, each, at) for each in contexts)
         return [event for event in found if event is not None]
+
+    def end_without_time(self, record: Record) -> str | None:
+        """Returns the type of the end that a field of the record names, but whose time is empty."""
+        if not self._is_lookup or self._for_each is not None:
+            return None
+        if self._condition is not None and not self._condition(record):
+            return None
+        type_ = self._type(record)
+        return type_ if type_ in ENDINGS and self._time(record) is None else None
 
     def _event(
         self, name: str, record: Record, at: RecordPlace
@@ -293,6 +313,10 @@ class _Rule:
 
 def _time_of(event: ObservedEvent | PlainEvent) -> datetime:
     return event.time if isinstance(event, PlainEvent) else event.about["occurred_time"]
+
+
+def _type_name(event: ObservedEvent | PlainEvent) -> str:
+    return event.type if isinstance(event, PlainEvent) else type(event.data).__name__
 
 
 def _type_of(event: str | Lookup) -> Callable[[Record], str | None]:
