@@ -188,9 +188,11 @@ def _begins_earlier(job: Job, at: datetime | None) -> bool:
 
 
 def is_current(report: Data, job: Job) -> bool:
-    """Whether the report names the job's current attempt by its run id."""
-    run_id = report.json_object().get("runId")
-    return run_id is not None and bool(job.run_ids) and job.run_ids[-1] == run_id
+    """Whether the report names the job's current attempt, by its number or its run id."""
+    number, run_id = named_attempt(report)
+    if number is not None:
+        return number == job.attempt
+    return run_id is not None and job.run_ids[-1:] == (run_id,)
 
 
 def as_comment(report: Data) -> e.Commented:

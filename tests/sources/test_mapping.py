@@ -470,6 +470,20 @@ def test_an_end_without_a_time_is_reported(ledger: Ledger, tmp_path: Path) -> No
     assert {job.state for job in ledger.list()} == {S.RUNNING}
 
 
+def test_an_end_that_an_attempt_had_is_a_comment_at_another_time(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    begin, end = ({**rule, "attempt": "{team}"} for rule in OWN["histories"][0]["events"])
+    history = {"name": "{id}", "events": [begin, end]}
+    mapping = Mapping.model_validate(OWN | {"histories": [history]})
+    file = tmp_path / "runs.csv"
+    for minute in ("00", "05"):
+        file.write_text(f"{HEADER}1,2,01.11.2026 10:00,01.11.2026 11:{minute},ok\n")
+        assert run(ledger, mapping, file).contradicted == 0
+    types = [event.type for event in ledger.history(name_of("p", "1"))]
+    assert types == ["Created", "Started", "Succeeded", "Commented"]
+
+
 def test_an_invalid_item_does_not_stop_the_other_items_of_its_record(
     ledger: Ledger, tmp_path: Path
 ) -> None:
