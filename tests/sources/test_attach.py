@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 from time import monotonic, sleep
@@ -535,6 +537,14 @@ def test_a_source_that_cannot_be_followed(ledger: Ledger, database: str, dsn: st
         known_system("airflw", shipped(ATTACHED))
     with pytest.raises(InvalidFieldError, match="use a shorter"):
         slot_name("x" * 60, "river")
+
+
+def test_a_mapping_of_files_is_not_for_a_database(cli: Cli, tmp_path: Path) -> None:
+    history = {"name": "{id}", "events": [{"event": "Started", "time": "begin"}]}
+    mapping = {"title": "runs", "source": {"kind": "csv"}, "histories": [history]}
+    (file := tmp_path / "runs.yaml").write_text(json.dumps(mapping))
+    done = cli.run("attach", "host=127.0.0.1 port=1", "--as", str(file), "--once")
+    assert (done.returncode, "is a mapping of files" in done.stderr) == (2, True)
 
 
 def test_an_unknown_version_is_refused(ledger: Ledger, database: str) -> None:

@@ -8,11 +8,12 @@ from threading import Event as Signal
 from typing import Annotated, Any
 
 import typer
+from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import ERR, Json, Target, print_json, say, target
 from jobledger.infra.sources.attach.follower import Follower, known_system, slot_name
 from jobledger.infra.sources.attach.slot import Slot
 from jobledger.infra.sources.mapping.importing import ImportSummary
-from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mapping, shipped
+from jobledger.infra.sources.mapping.model import ATTACHED, Kind, Mapping, read_mapping, shipped
 from typer.core import TyperGroup
 
 MEBIBYTE = 1024**2
@@ -126,6 +127,9 @@ def detach(context: typer.Context, source: Source, system: System) -> None:
 def _found(context: typer.Context, source: str, system: str) -> tuple[Target, Mapping, Slot]:
     aim = target(context)
     mapping = read_mapping(known_system(system, shipped(ATTACHED)), ATTACHED)
+    if mapping.source.kind is not Kind.CHANGES:
+        why = f"{system} is a mapping of files, which jobledger import {system} FILE imports"
+        raise InvalidFieldError("as", why)
     short = system.rpartition("/")[2].partition(".")[0]
     return aim, mapping, Slot(source, slot_name(aim.ledger, short))
 
