@@ -227,7 +227,7 @@ def test_a_lone_file_that_is_no_export_is_named(cli: Cli, tmp_path: Path) -> Non
     for arguments, why in (
         ([str(cut)], "line 1: is cut off"),
         ([str(tmp_path / "no.jsonl"), "--json"], "No such file or directory"),
-        (["slurm-sacct"], "Missing argument 'FILES...'"),
+        (["slurm-sacct"], "Missing argument 'FILE'"),
     ):
         done = cli.run("import", *arguments)
         assert done.returncode == 2
