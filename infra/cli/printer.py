@@ -51,7 +51,7 @@ class Printer:
         if isinstance(shown, str) and self.is_plain:
             typer.echo(shown, err=self._error)
         elif not self._stream.isatty():
-            typer.echo(self._drawn(shown, style, markup=markup), err=self._error, color=True)
+            self._stream.write(self._drawn(shown, style, markup=markup))
         else:
             console = self._console(FULL_WIDTH) if wide else self.console
             console.print(shown, style=style, markup=markup)
@@ -61,7 +61,7 @@ class Printer:
         console = self._console(FULL_WIDTH)
         with console.capture() as captured:
             console.print(shown, style=style, markup=markup)
-        return "\n".join(line.rstrip(" ") for line in captured.get().removesuffix("\n").split("\n"))
+        return "\n".join(line.rstrip(" ") for line in captured.get().split("\n"))
 
     @property
     def width(self) -> int | None:

@@ -94,7 +94,9 @@ def test_a_run_that_is_killed_is_lost_by_its_heartbeats(dsn: str, tmp_path: Path
         with worker.start(*words) as process, server.ledger.connection() as connection:
 
             def lease() -> object:
-                return connection.execute("SELECT job FROM leases").fetchone()
+                return connection.execute(
+                    "SELECT job FROM leases WHERE job = %s", (name,)
+                ).fetchone()
 
             deadline = time.monotonic() + 60
             while lease() is None or not server.ledger.list(f'name = "{name}" AND state = RUNNING'):

@@ -185,6 +185,6 @@ def events(
         reader.check_reached(after)
         if pruned := reader.pruned(after, reader.size()):
             count = sum(last - first + 1 for first, last in pruned)
-            aside(f"{counted(count, 'pruned event')} missing here")
+            aside(f"left out: {counted(count, 'pruned event')}")
         feed = map(reader.decrypted, reader.events(after, follow=follow))
         print_documents(map(event_json, feed), form, EVENT_FIELDS)
