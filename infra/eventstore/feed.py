@@ -1,7 +1,6 @@
 """Reads events in order: one job's history, and the live feed of the whole ledger."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from operator import itemgetter
 from threading import Event as Signal
@@ -12,7 +11,6 @@ from jobledger.domain.errors import BeyondEndError
 from jobledger.domain.states import EVALUATION, JobState, state_after
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.commit.appender import READ_HISTORY
-from jobledger.infra.eventstore.reading_ahead import PagesAhead
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Pool, reading_again, translated
@@ -141,28 +139,27 @@ class Feed:
         if after > MAX_POSITION:
             self.check_reached(after)
         is_checked = is_reached or after == 0
-        with closing(PagesAhead(self.page, PAGE_EVENTS)) as pages:
-            while not self._closed.is_set():
-                try:
-                    rows = pages.page(after)
-                except LedgerUnavailableError:
-                    if self._closed.is_set():
-                        return
-                    raise
-                if rows:
-                    if len(states) > MAX_STATES:
-                        states.clear()
-                    yield from self._with_states(rows, states)
-                    after, pause = rows[-1][0], MIN_PAUSE_SECONDS
-                    is_checked = True
-                elif not is_checked:
-                    self.check_reached(after)
-                    is_checked = True
-                elif not follow:
+        while not self._closed.is_set():
+            try:
+                rows = self.page(after)
+            except LedgerUnavailableError:
+                if self._closed.is_set():
                     return
-                else:
-                    self._closed.wait(pause)
-                    pause = min(pause * 2, MAX_PAUSE_SECONDS)
+                raise
+            if rows:
+                if len(states) > MAX_STATES:
+                    states.clear()
+                yield from self._with_states(rows, states)
+                after, pause = rows[-1][0], MIN_PAUSE_SECONDS
+                is_checked = True
+            elif not is_checked:
+                self.check_reached(after)
+                is_checked = True
+            elif not follow:
+                return
+            else:
+                self._closed.wait(pause)
+                pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     def _with_states(
         self, rows: Sequence[tuple[Any, ...]], states: dict[str, JobState | None]
