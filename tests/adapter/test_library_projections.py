@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 from typing import Any, ClassVar
 
 import psycopg
 import pytest
 from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresFactory, PostgresTrackingRecorder
+from eventsourcing.projection import ProjectionRunner
 from eventsourcing.tests import projection as published
 from eventsourcing.utils import Environment
 from jobledger.infra.adapter.recorder import Factory
@@ -28,6 +30,16 @@ class Counters(PostgresTrackingRecorder, published.EventCountersView):  # type: 
                 self._table
             )
         )
+
+    def wait(
+        self,
+        application_name: str,
+        notification_id: int | None,
+        timeout: float = 5.0,
+        interrupt: Event | None = None,
+    ) -> None:
+        """Waits longer than a second by default: the machine may be busy."""
+        super().wait(application_name, notification_id, timeout, interrupt)
 
     def get_created_event_counter(self) -> int:
         return self._read(CREATED)
@@ -54,6 +66,18 @@ class Counters(PostgresTrackingRecorder, published.EventCountersView):  # type: 
         with self.datastore.transaction(commit=True) as cursor:
             self._insert_tracking(cursor, tracking)
             cursor.execute(upsert, (name,))
+
+
+class PatientRunner(ProjectionRunner[Any, Any]):
+    """Waits longer for an error than the five seconds of the published cases: the machine may be busy."""
+
+    def run_forever(self, timeout: float | None = None) -> None:
+        super().run_forever(timeout and 60)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "ProjectionRunner", PatientRunner)
 
 
 @pytest.fixture(autouse=True)

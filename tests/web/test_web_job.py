@@ -281,22 +281,30 @@ def test_late_events_join_the_two_clocks(site: Server, visitor: Visitor) -> None
     visitor.is_content()
 
 
+def time_at(scale: list[tuple[datetime, float]], place: float) -> datetime:
+    """The time at a place in the band, in percent, by its scale."""
+    (begin, low), (end, high) = next(
+        pair for pair in pairwise(scale) if pair[0][1] <= place < pair[1][1]
+    )
+    return begin + (end - begin) * (place - low) / (high - low)
+
+
 def points_at(visitor: Visitor, ledger: Ledger, place: float) -> None:
     """Drags in the band to a place, in percent; the cursor is at the last event up to there then."""
     page = visitor.page
     # Before its script has run, the band takes no pointer, and moves as the page is filled.
     page.wait_for_function("performance.getEntriesByName('ready').length")
     data = json.loads(page.locator("#data").text_content() or "")
-    (begin, low), (end, high) = next(
-        pair for pair in pairwise(data["scale"]) if pair[0][1] <= place < pair[1][1]
-    )
-    begin, end = datetime.fromisoformat(begin), datetime.fromisoformat(end)
-    time = begin + (end - begin) * (place - low) / (high - low)
+    scale = [(datetime.fromisoformat(time), at) for time, at in data["scale"]]
     occurred = data["clock"] == "occurred"
     times = [e.occurred_time if occurred else e.recorded_time for e in ledger.history(data["name"])]
-    # The page reckons in milliseconds, and a pixel of a long life is more than one event.
+    # The page reckons in milliseconds, and a pixel may be longer than the time between two events.
+    box = page.locator("#band").bounding_box()
+    assert box is not None
+    pixel = 100 / box["width"]
     fewest, most = (
-        sum(each <= time + near for each in times) for near in (-MILLISECOND, MILLISECOND)
+        sum(each <= time_at(scale, place + sign * pixel) + sign * MILLISECOND for each in times)
+        for sign in (-1, 1)
     )
     wanted = "|".join(str(n) for n in range(fewest - 1, most + 2))
     shown = re.compile(f"event ({wanted}) of|Before its first")
