@@ -133,8 +133,9 @@ def test_waiting_events_survive_the_process(
         other.put(b"x")
     first.close()
     # A process that is killed closes nothing: the system unlocks its files.
-    second._queue.close()
-    second._closed = True
+    with second._changed:
+        second._closed = True
+        second._queue.close()
     for stopped in (first, second):  # What is on its way is refused as well.
         assert stopped._thread is not None
         stopped._thread.join()
