@@ -120,12 +120,12 @@ def _check_parameters(request: Request) -> None:
     known = [parameter.alias for parameter in route.dependant.query_params]
     given = [key for key, _ in request.query_params.multi_items()]
     for key in given:
-        if given.count(key) > 1:
-            raise InvalidFieldError("query", f"{key[:80]!r} is given more than once; give it once")
         if key not in known:
             hint = did_you_mean(key, known) or "; it has none"
             why = f"{key[:80]!r} is not a parameter of {request.method} {route.path}{hint}"
             raise InvalidFieldError("query", why)
+        if given.count(key) > 1:
+            raise InvalidFieldError("query", f"{key[:80]!r} is given more than once; give it once")
 
 
 def about_of(caller: Caller, request: Request, fields: dict[str, Any]) -> About:
