@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -460,6 +461,12 @@ def _in_work(server: Server) -> int:
     return int(row[0])
 
 
+def _accepts(port: int) -> bool:
+    """Whether the server takes new connections."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_it_stops_after_accepted_calls_are_done(dsn: str) -> None:
     with (
         new_grpc_server(dsn) as (server, google),
@@ -473,7 +480,7 @@ def test_it_stops_after_accepted_calls_are_done(dsn: str) -> None:
             taken_on = threads.submit(google.jobs.create_custom_job, asked)
             until(lambda: _in_work(server))
             server.process.terminate()
-            time.sleep(1.5)
+            until(lambda: not _accepts(server.port))
             refusal("ServiceUnavailable", other.jobs.create_custom_job, asked, timeout=5)
             assert server.process.poll() is None
         job = taken_on.result(TIMEOUT_SECONDS)

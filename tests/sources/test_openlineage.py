@@ -176,9 +176,15 @@ def test_runs_that_overlap_keep_their_reports_apart(ledger: Ledger) -> None:
     assert ledger.get(NAME).state is JobState.FAILED
 
 
-def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
+DAILY = {"namespace": "s3://lake", "name": "daily/orders"}
+ENGINE = {"name": "spark", "version": "4.0"}
+OUTER, OUTERMOST = (ledger_name(JobKey("airflow", name), "p") for name in ("etl", "nightly"))
+
+
+@pytest.fixture
+def faceted(ledger: Ledger) -> Ledger:
+    """A ledger with a run that has facets, inputs and outputs."""
     orders = {"namespace": "postgres://db:5432", "name": "shop.public.orders", "facets": {}}
-    daily = {"namespace": "s3://lake", "name": "daily/orders"}
     facets = {
         "jobType": {"processingType": "BATCH", "integration": "AIRFLOW", "jobType": "TASK"},
         "tags": {
@@ -190,7 +196,6 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
         "documentation": {"description": "Loads orders."},
         "ownership": {"owners": [{"name": "team:data", "type": "OWNER"}]},
     }
-    engine = {"name": "spark", "version": "4.0"}
     record(
         ledger,
         event(
@@ -199,13 +204,17 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
             job_facets=facets,
             run_facets={
                 "parent": PARENT,
-                "processing_engine": engine,
+                "processing_engine": ENGINE,
                 "nominalTime": {"nominalStartTime": "2026-11-27T00:00:00Z"},
             },
         ),
-        event("COMPLETE", 60, outputs=[daily]),
+        event("COMPLETE", 60, outputs=[DAILY]),
     )
-    job = ledger.get(NAME)
+    return ledger
+
+
+def test_facets_are_kept(faceted: Ledger) -> None:
+    job = faceted.get(NAME)
     assert job.labels == {
         "source": "openlineage",
         "integration": "AIRFLOW",
@@ -217,15 +226,17 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
     assert job.spec["displayName"] == "etl.load"
     assert job.spec["description"] == "Loads orders."
     assert job.spec["owners"] == [{"name": "team:data", "type": "OWNER"}]
-    parent, root = (ledger_name(JobKey("airflow", name), "p") for name in ("etl", "nightly"))
-    assert (job.parents, job.root) == ([parent], root)
+    assert (job.parents, job.root) == ([OUTER], OUTERMOST)
     assert job.output == {
         "inputs": [{"namespace": "postgres://db:5432", "name": "shop.public.orders"}],
-        "outputs": [daily],
+        "outputs": [DAILY],
     }
-    started = ledger.history(NAME)[1].json
-    assert started["openLineage"]["run"]["processing_engine"] == engine
+    started = faceted.history(NAME)[1].json
+    assert started["openLineage"]["run"]["processing_engine"] == ENGINE
     assert started["nominalStartTime"] == "2026-11-27T00:00:00Z"
+
+
+def test_datasets_and_parents_are_searched(faceted: Ledger) -> None:
     for found in (
         'inputs : "shop.public.orders"',
         'inputs : "*orders"',
@@ -233,15 +244,15 @@ def test_facets_are_kept_and_searched(ledger: Ledger) -> None:
         'outputs : "daily/orders"',
         'inputs : "orders"',
         'outputs : "orders"',
-        f'parent = "{parent}"',
-        f'root = "{root}"',
+        f'parent = "{OUTER}"',
+        f'root = "{OUTERMOST}"',
         "inputs : *",
     ):
-        assert [each.name for each in ledger.list(found)] == [NAME], found
-    for missing in ('inputs : "orders2"', f'parent = "{root}"', 'outputs != "daily/orders"'):
-        assert ledger.list(missing) == [], missing
+        assert [each.name for each in faceted.list(found)] == [NAME], found
+    for missing in ('inputs : "orders2"', f'parent = "{OUTERMOST}"', 'outputs != "daily/orders"'):
+        assert faceted.list(missing) == [], missing
     with pytest.raises(InvalidFieldError, match="has no order"):
-        ledger.list('inputs < "a"')
+        faceted.list('inputs < "a"')
 
 
 @pytest.mark.parametrize(
