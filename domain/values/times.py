@@ -30,3 +30,24 @@ def read_instant(text: str) -> datetime | None:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):  # Before year 1, or after 9999, in UTC.
         return None
+
+
+def parse_iso(text: str) -> datetime:
+    """Parses an ISO 8601 time; `t` and `z` may be in lower case (RFC 3339, section 5.6).
+
+    Args:
+        text: The time, with or without a zone, cut to microseconds if it has more digits.
+
+    Returns:
+        The time, in the zone of the text; without a zone if the text names none.
+
+    Raises:
+        ValueError: The text is not a time.
+        TypeError: It is not a text.
+
+    Examples:
+        >>> from jobledger.domain.values.times import parse_iso
+        >>> parse_iso("2026-11-30t10:05:00z").isoformat()
+        '2026-11-30T10:05:00+00:00'
+    """
+    return datetime.fromisoformat(str.upper(text))

@@ -19,6 +19,7 @@ from jobledger.domain.values.filters import (
 )
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.nearest import did_you_mean
+from jobledger.domain.values.times import parse_iso
 from jobledger.infra.postgres import sql
 from jobledger.infra.read.json_values import JsonField, compared, compares_otherwise, ordered
 from jobledger.infra.read.list_items import LISTS, has_item
@@ -59,7 +60,7 @@ def _as_number(field: str, text: str) -> int:
 
 def _as_time(field: str, text: str) -> datetime:
     try:
-        time = datetime.fromisoformat(text)
+        time = parse_iso(text)
     except ValueError:
         raise InvalidFieldError(
             "filter", f"{field} is compared with an RFC 3339 time, not with {text!r}"

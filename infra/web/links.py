@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import LIVE, JobState
 from jobledger.domain.values.moments import Clock, Moment, parse_clock
+from jobledger.domain.values.times import parse_iso
 from jobledger.infra.eventstore.json_view import time_text
 
 COLUMNS: Final = {
@@ -212,7 +213,7 @@ def check_ledger(name: str, ours: str) -> None:
 def parse_instant(field: str, text: str) -> datetime:
     """Parses an RFC 3339 time; raises InvalidFieldError."""
     try:
-        time = datetime.fromisoformat(text)
+        time = parse_iso(text)
     except ValueError:
         raise InvalidFieldError(
             field, f"{text[:60]!r} is not an RFC 3339 time, such as 2026-12-31T23:59:59Z"

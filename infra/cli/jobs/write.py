@@ -11,6 +11,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Event
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import decode_given
+from jobledger.domain.values.times import parse_iso
 from jobledger.infra.cli.context import (
     ERR,
     OUT,
@@ -113,7 +114,7 @@ def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text)
+        return parse_iso(text)
     except ValueError as error:
         raise InvalidFieldError(
             "time", f"{text!r} is not an ISO 8601 time, such as 2026-12-31T23:59:59Z"

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.times import parse_iso
 from jobledger.infra.access.tokens import Role, Token, Tokens
 from jobledger.infra.cli.context import ERR, OUT, Json, say, target
 from jobledger.infra.cli.forms import Form, FormOption, print_documents
@@ -121,7 +122,7 @@ def parse_expiry(text: str, now: datetime) -> datetime:
     try:
         if length := _LENGTH.fullmatch(message):
             return now + timedelta(**{_UNITS[length["unit"]]: int(length["count"])})
-        time = datetime.fromisoformat(message)
+        time = parse_iso(message)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidFieldError("expires", f"{text!r:.80} is not like 90d or 2026-12-31") from error

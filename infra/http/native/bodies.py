@@ -9,6 +9,7 @@ from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.events import DECIDED, MAX_ATTEMPT
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.times import parse_iso
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -28,7 +29,7 @@ from pydantic_core import PydanticCustomError
 def read_time(text: Any) -> datetime:
     """A time as JSON has it. A number is none: its unit would be a guess."""
     try:
-        time = datetime.fromisoformat(text)
+        time = parse_iso(text)
     except (TypeError, ValueError):
         raise PydanticCustomError("time", "must be an RFC 3339 time in a string") from None
     if time.tzinfo is None:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import httpx
 import orjson
+from jobledger.domain.values.times import parse_iso
 from jobledger.infra.errors import AttachError, SourceUnavailableError
 
 GROUP: Final = "client.authentication.k8s.io"
@@ -159,7 +160,7 @@ class ExecCredentials(httpx.Auth):
         if text is None:
             return None
         try:
-            time = datetime.fromisoformat(str(text))
+            time = parse_iso(str(text))
         except ValueError:
             raise self._failed(f"gives the expirationTimestamp {text!r:.60}, no time") from None
         return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.data import UNKNOWN
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.times import parse_iso
 
 ENDED: Final = frozenset({"Succeeded", "Failed"})
 
@@ -23,7 +24,7 @@ class Fact(NamedTuple):
 def time_of(text: Any) -> datetime | None:
     """Parses a Kubernetes time; returns None for anything else."""
     try:
-        return datetime.fromisoformat(text)
+        return parse_iso(text)
     except (TypeError, ValueError):
         return None
 

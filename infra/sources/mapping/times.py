@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.values.times import parse_iso
 from jobledger.infra.sources.mapping.model import Times
 from jobledger.infra.sources.mapping.values import Read, Record, field, text_of
 
@@ -115,7 +116,7 @@ def _parser(times: Times) -> Parse:
     if times.format == "epoch":
         return _epoch_parser(times.unit)
     if times.format == "iso":
-        return lambda path, value: _read(path, value, times, datetime.fromisoformat)
+        return lambda path, value: _read(path, value, times, parse_iso)
     return lambda path, value: _read(
         path,
         value,

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_time
+from jobledger.domain.values.times import parse_iso
 
 MAX_RUN_ID: Final = 256
 _VERSION: Final = re.compile(r"/spec/(\d+)-\d+-\d+/OpenLineage\.json")
@@ -104,7 +105,7 @@ def _check_version(url: Any) -> None:
 
 def _time(text: Any, now: datetime) -> datetime:
     try:
-        time = datetime.fromisoformat(str.upper(text))  # RFC 3339 allows t and z, too.
+        time = parse_iso(text)
     except (TypeError, ValueError):
         raise InvalidFieldError("eventTime", f"{text!r:.80} is not an RFC 3339 time") from None
     if time.tzinfo is None:
