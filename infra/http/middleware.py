@@ -25,7 +25,6 @@ STREAM: Final = "/ledger/v1/events:stream"
 NO_STATE: Final[dict[str, Any]] = {}
 CHALLENGE: Final = b'Bearer realm="jobledger"'
 """The WWW-Authenticate header for a client without a token (RFC 6750); httplib2 needs a realm."""
-READS: Final = frozenset({"GET", "HEAD"})
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 SENT_AS: Final = {
     "as_of": "asOf",
@@ -105,15 +104,18 @@ class RequestMiddleware:
         if scope["path"] == STREAM:
             await self._app(scope, receive, answer)
             return
+        if method == "HEAD":
+            # The answer is that of GET (RFC 9110, section 9.3.2); the server sends no body for HEAD.
+            scope, method = {**scope, "method": "GET"}, "GET"
         with Deadline(self._deadlines) as deadline:
             body = b""
             # The body of a GET is ignored and not awaited.
             if method != "GET" or b"content-length" in headers:
                 body = await self._accepted_body(scope, headers, receive)
-            if scope["method"] == "GET":
+            if method == "GET":
                 scope["state"]["gone"] = deadline.abandon
             caller = headers.get(b"authorization")
-            places = server.reads if method in READS else server.writes
+            places = server.reads if method == "GET" else server.writes
             places.take(caller)
             try:
                 await self._app(scope, _once(scope, body, receive), answer)
