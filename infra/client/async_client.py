@@ -273,12 +273,12 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
 
     async def _exchange(self, exchange: Exchange[Answer]) -> Answer:
         """The answer, after as many tries as it takes."""
-        tries, content = Tries(self._retries), exchange.content
+        tries, params, content = Tries(self._retries), exchange.params, exchange.content
         while True:
             retry_after = None
             try:
                 answer = await self._http.request(
-                    exchange.method, exchange.path, params=exchange.query, content=content
+                    exchange.method, exchange.path, params=params, content=content
                 )
             except httpx.TransportError as error:
                 tries.check(unavailable(error))

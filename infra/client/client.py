@@ -360,12 +360,12 @@ class Client(Verbs[Job]):
 
     def _exchange(self, exchange: Exchange[Answer]) -> Answer:
         """The answer, after as many tries as it takes."""
-        tries, content = Tries(self._retries), exchange.content
+        tries, params, content = Tries(self._retries), exchange.params, exchange.content
         while True:
             retry_after = None
             try:
                 answer = self._http.request(
-                    exchange.method, exchange.path, params=exchange.query, content=content
+                    exchange.method, exchange.path, params=params, content=content
                 )
             except httpx.TransportError as error:
                 tries.check(unavailable(error))

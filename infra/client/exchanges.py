@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from jobledger.domain.commands import Command, JobCommand
@@ -31,6 +31,8 @@ Answer = TypeVar("Answer")
 Given = str | datetime | Moment | None
 """A moment, as `Ledger.get` takes it; None is now."""
 ROOT: Final = "/ledger/v1"
+MAX_QUERY_BYTES: Final = 60_000
+"""The longest query; servers take 64 KiB of a request besides its body."""
 COMMANDS: Final = {
     "CreateJob": "create",
     "CancelJob": "cancel",
@@ -59,6 +61,15 @@ class Exchange(NamedTuple, Generic[Answer]):
     def content(self) -> bytes | None:
         """The body as JSON; raises InvalidFieldError if JSON cannot represent it."""
         return None if self.body is None else canonical.encode(self.body)
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The query; raises InvalidFieldError if it is too long for a request."""
+        if (length := len(urlencode(self.query))) > MAX_QUERY_BYTES:
+            longest = max(self.query, key=lambda key: len(self.query[key]))
+            why = f"makes a query of {length} bytes; a request has at most {MAX_QUERY_BYTES}"
+            raise InvalidFieldError(longest, why)
+        return self.query
 
 
 def write(name: str, request: JobCommand | Data, about: About) -> Exchange[Recorded]:

@@ -209,6 +209,7 @@ def test_errors_are_those_of_the_ledger(client: Any, server: Server, project: st
         (IllegalTransitionError, lambda: client.resume(name)),
         (EtagMismatchError, lambda: client.change_labels(name, {}, etag="AAAA")),
         (InvalidFieldError, lambda: client.list("state =")),
+        (InvalidFieldError, lambda: client.list(f"name = '{'x' * 70_000}'")),
         (InvalidFieldError, lambda: client.get("no name")),
         (InvalidFieldError, lambda: client.cancel(name, actor="me")),
     ]
