@@ -97,6 +97,7 @@ JSON_FIELDS: Final = ("labels.KEY", "spec.PATH", "output.PATH")
 GOOGLE_LABELS: Final = "google_labels"
 """The field for labels by the keys and values that Google's APIs show; domain/values/labels.py maps them."""
 GOOGLE_LABEL: Final = sql.template(__package__, "google_label")
+WITHIN: Final = sql.template(__package__, "within_json")
 KEYED: Final = {"labels": "labels", GOOGLE_LABELS: "labels", "spec": "spec", "output": "output"}
 """Fields for which `FIELD:KEY` tests whether they have the key, and `FIELD:*` whether they have any; and their columns."""
 
@@ -201,6 +202,8 @@ class Rendering:
         expression, column = self.field(tree.field)
         if tree.is_presence:
             return SQL("({} IS NOT NULL)").format(expression)
+        if (within := self._within(tree)) is not None:
+            return within
         if _is_pattern(tree, column):
             pattern = self.parameter(_like(tree))
             negated = SQL("NOT ") if tree.comparator == "!=" else SQL("")
@@ -215,6 +218,15 @@ class Rendering:
             # A plain comparison, for the planner; the column is never null here.
             return SQL("({} = {})").format(expression, value)
         return SQL("(({} {} {}) IS TRUE)").format(expression, operator, value)
+
+    def _within(self, tree: Restriction) -> Composable | None:
+        """Returns the test of `spec.PATH : VALUE` for a value, an item of a list, or a key; None for another restriction."""
+        found = self.json_field(tree.field) if tree.comparator == ":" else None
+        if found is None or found.value is None:
+            return None
+        whole = self._restriction(tree._replace(comparator="="))
+        parts = {"pattern": self.parameter(_like(tree)), "key": self.parameter(tree.value)}
+        return SQL("({} OR {})").format(whole, WITHIN.format(value=found.value, **parts))
 
     def _ever(self, term: Filter) -> Composable:
         """Returns whether the term matched after one of the job's events, up to the moment."""

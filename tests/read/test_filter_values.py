@@ -154,6 +154,33 @@ def test_numbers_in_a_ledger(ledger: Ledger) -> None:
     assert sorted(found("labels.n >= 11")) == ["bool_True", "int_100", "null", "str_11", "str_abc"]
 
 
+@pytest.mark.parametrize(
+    ("filter_", "found"),
+    [
+        ("spec.tags : nightly", ["list"]),
+        ("spec.tags : night*", ["list"]),
+        ("spec.tags : 9", ["list"]),
+        ("spec.tags : true", ["list"]),
+        ("spec.tags : weekly", ["text"]),
+        ("spec.tags : lr", ["object"]),
+        ("spec.tags : *", ["list", "object", "text"]),
+        ("spec.tags = nightly", []),
+        ("spec.tags : 0.1", []),
+        ("NOT spec.tags : nightly", ["none", "object", "text"]),
+        ("spec.tags.deep.more : x", []),
+    ],
+)
+def test_a_colon_finds_an_item_of_a_list_and_a_key_of_an_object(
+    ledger: Ledger, filter_: str, found: list[str]
+) -> None:
+    tags: dict[str, Any] = {"list": ["nightly", 9, True], "object": {"lr": 0.1}, "text": "weekly"}
+    for name, value in tags.items():
+        ledger.create(f"projects/p/jobs/{name}", spec={"tags": value})
+    ledger.create("projects/p/jobs/none")
+    jobs = ledger.list(filter_)
+    assert sorted(job.name.rpartition("/")[2] for job in jobs) == found
+
+
 def test_presence_of_a_key(ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/a", {"env": ""}, {"epochs": 1})
     ledger.create("projects/p/jobs/b", {"environment": "env"})
