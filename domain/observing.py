@@ -5,7 +5,7 @@ and ended. `observe` records the first of such reports as it is. One that adds n
 the run is kept as a comment, so that the history stays right and nothing that was reported is lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job import Job, judge, recorded
 from jobledger.domain.reports import Unreadable, parse_report
-from jobledger.domain.states import ABSENT, TERMINAL, WAITING, JobState, state_after
+from jobledger.domain.states import ABSENT, ENDINGS, TERMINAL, WAITING, JobState, state_after
 
 ENDS_PAUSE: Final = (e.Queued, e.Preparing, e.Started, e.Succeeded, e.PartiallySucceeded)
 """The reports which show that a paused job continues, or continued."""
@@ -125,6 +125,9 @@ def catch_up(
 ) -> tuple[Data, ...]:
     """Decides on a row that was found in another system after changes of it were seen.
 
+    What the history says already is left out, and so is what it does not allow, except an end: one
+    that changed while nobody saw it is kept as Contradicted.
+
     Args:
         report: The data of the report.
         job: The job before it.
@@ -138,8 +141,60 @@ def catch_up(
         JobNotFoundError: The job was never created.
         PastNeededError: `past` is needed, and is None.
     """
+    return _caught_up(observe, report, job, at, past)
+
+
+def catch_up_in_order(
+    report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
+) -> tuple[Data, ...]:
+    """Decides as `catch_up` on a row of a system that does not name attempts (see `observe_in_order`).
+
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC); None is now.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events; none if the history says so already.
+
+    Raises:
+        JobNotFoundError: The job was never created.
+        PastNeededError: `past` is needed, and is None.
+    """
+    return _caught_up(observe_in_order, report, job, at, past)
+
+
+def end_unless_ended(
+    report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
+) -> tuple[Data, ...]:
+    """Decides on the end of a job that another system no longer has: only a live job ends.
+
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC); None is now.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events; none if the history says so already.
+
+    Raises:
+        JobNotFoundError: The job was never created.
+        PastNeededError: `past` is needed, and is None.
+    """
+    return () if job.state in TERMINAL else observe(report, job, at, past)
+
+
+def _caught_up(
+    decide: Callable[..., tuple[Data, ...]],
+    report: Data,
+    job: Job,
+    at: datetime | None,
+    past: Sequence[e.Event] | None,
+) -> tuple[Data, ...]:
     if job.stage is ABSENT:
-        return observe(report, job, at, past)
+        return decide(report, job, at, past)
     if isinstance(report, Unreadable):
         return ()
     if state_after(type(report).__name__) is job.state and attempts_ahead(report, job, at) == 0:
@@ -149,8 +204,27 @@ def catch_up(
             raise PastNeededError(job.name)
         if any(event.occurred_time == at and _is_same(event.data, report) for event in past):
             return ()
-    facts = observe(report, job, at, past)
-    return () if isinstance(facts[0], e.Commented | e.Contradicted) else facts
+    facts = decide(report, job, at, past)
+    if isinstance(facts[0], e.Contradicted):
+        return facts if _changes_end(facts[0], report, job, at, past) else ()
+    return () if isinstance(facts[0], e.Commented) else facts
+
+
+def _changes_end(
+    fact: e.Contradicted,
+    report: Data,
+    job: Job,
+    at: datetime | None,
+    past: Sequence[e.Event] | None,
+) -> bool:
+    """Whether the report is another end of the last attempt, which was not kept before."""
+    if fact.report not in ENDINGS or job.state not in TERMINAL or is_late(job, at):
+        return False
+    if named_attempt(report) != UNNAMED and not is_current(report, job):
+        return False
+    if past is None:
+        raise PastNeededError(job.name)
+    return not any(event.data == fact and event.occurred_time == at for event in past)
 
 
 def _is_same(data: Data, report: Data) -> bool:

@@ -440,19 +440,69 @@ def test_an_interrupted_beginning_is_done_again(ledger: Ledger, database: str) -
     assert jobs(ledger) == {f"river-{n}": (S.QUEUED, 1) for n in (1, 2, 3, 4)}
 
 
-def test_rows_that_are_known_are_not_recorded_again(ledger: Ledger, database: str) -> None:
-    made, changed, expected = ROWS["airflow"]
+def attach_again(ledger: Ledger, database: str, system: str) -> list[str]:
+    """Follows from a new slot; returns the types of the events that were new, besides the attachment's own two."""
+    run(database, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    size = ledger.size()
+    follower(ledger, database, system).begin()
+    found = ledger.events(size, follow=False)
+    new = [event for event in found if "/jobs/attach." not in event.name]
+    assert ledger.size() == size + 2 + len(new)
+    return [event.type for event in new]
+
+
+@pytest.mark.parametrize("system", sorted(ROWS))
+def test_rows_that_are_known_are_not_recorded_again(
+    ledger: Ledger, database: str, system: str
+) -> None:
+    made, changed, expected = ROWS[system]
     run(database, *made)
-    attached = follower(ledger, database, "airflow")
+    attached = follower(ledger, database, system)
     attached.begin()
     run(database, *changed)
     carry_over(attached)
-    run(database, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
-    size = ledger.size()
-    follower(ledger, database, "airflow").begin()
-    # Of the attachment itself: that it began, and that the rows were recorded.
-    assert ledger.size() == size + 2
+    assert attach_again(ledger, database, system) == []
     assert jobs(ledger) == expected
+
+
+@pytest.mark.parametrize(
+    ("system", "unseen", "new", "name", "after"),
+    [
+        (
+            "dbos",
+            "UPDATE dbos.workflow_status SET status = 'PENDING', error = NULL",
+            ["Started"],
+            "w1",
+            (S.RUNNING, 3),
+        ),
+        (
+            "airflow",
+            "UPDATE task_instance SET state = 'failed', end_date = now() WHERE task_id = 'load'",
+            ["Contradicted"],
+            "etl_x2F_r1_x2F_load_x2F_-1",
+            (S.SUCCEEDED, 2),
+        ),
+    ],
+)
+def test_what_changed_while_nobody_followed_is_recorded_once(
+    ledger: Ledger,
+    database: str,
+    system: str,
+    unseen: str,
+    new: list[str],
+    name: str,
+    after: tuple[JobState, int],
+) -> None:
+    made, changed, _ = ROWS[system]
+    run(database, *made)
+    attached = follower(ledger, database, system)
+    attached.begin()
+    run(database, *changed)
+    carry_over(attached)
+    run(database, unseen)
+    assert attach_again(ledger, database, system) == new
+    assert jobs(ledger)[name] == after
+    assert attach_again(ledger, database, system) == []
 
 
 def test_what_was_done_to_the_source_is_undone(ledger: Ledger, database: str) -> None:

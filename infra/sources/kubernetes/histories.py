@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from jobledger.domain.data import UNKNOWN
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.observing import catch_up, introduce, observe
+from jobledger.domain.observing import catch_up, end_unless_ended, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import TERMINAL, JobState
 from jobledger.domain.values.canonical import JsonObject
@@ -98,7 +98,8 @@ class Objects:
             "reason": "its object is not in Kubernetes any more, and its end was not seen",
         }
         fact = Fact("Expired", at, data)
-        return ObservedEvent(name, parse_report("Expired", data), self._about(name, fact), catch_up)
+        about = self._about(name, fact)
+        return ObservedEvent(name, parse_report("Expired", data), about, end_unless_ended)
 
     def _job(self, job: JsonObject, deleted: bool) -> Iterator[ObservedEvent]:
         meta, spec = job["metadata"], job.get("spec", {})

@@ -10,7 +10,13 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import EVENT_TYPES, lineage
-from jobledger.domain.observing import introduce, observe, observe_in_order
+from jobledger.domain.observing import (
+    catch_up,
+    catch_up_in_order,
+    introduce,
+    observe,
+    observe_in_order,
+)
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import ENDINGS
 from jobledger.domain.values.canonical import JsonObject
@@ -48,6 +54,8 @@ _ABSENT_FIELDS: Final = {
 """The fields that events of a type do not have."""
 
 
+IN_ORDER: Final[dict[Judge, Judge]] = {observe: observe_in_order, catch_up: catch_up_in_order}
+"""The judges of a source that does not name attempts."""
 CHANGE: Final = ("table", "op")
 """The fields of a change that select most histories."""
 
@@ -186,8 +194,8 @@ class _History:
 
     def add(self, record: Record, at: RecordPlace, found: list[Reported]) -> None:
         """Adds the events of a record to the list."""
-        if self._in_order and at.judge is observe:
-            at = at._replace(judge=observe_in_order)
+        if self._in_order:
+            at = at._replace(judge=IN_ORDER.get(at.judge, at.judge))
         if self._for_each is None:
             self._add(record, at, found)
             return
