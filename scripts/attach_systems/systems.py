@@ -1,6 +1,7 @@
-"""Dagster, Prefect and DBOS from PyPI: how each is installed, run on PostgreSQL, and given work."""
+"""Dagster, Prefect and DBOS from PyPI, and River: how each is installed, run on PostgreSQL, and given work."""
 
 import json
+import shutil
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -198,4 +199,44 @@ class Dagster(System):
             return json.load(answer)["data"]
 
 
-SYSTEMS: dict[str, type[System]] = {each.name: each for each in (Dagster, Prefect, Dbos)}
+class OnPath(Installed):
+    """A program that the user has on the PATH."""
+
+    def __init__(self, program: str) -> None:
+        """`program` is its name."""
+        self.bin = Path(shutil.which(program) or "missing").parent
+        self._program = program
+
+    def install(self) -> None:
+        """Checks that it is there."""
+        if not (self.bin / self._program).exists():
+            raise SystemExit(
+                f"{self._program} is not on the PATH: it is a program of yours with River's client, which is"
+                " called with a connection string and `schema` to make River's tables, and without"
+                " `schema` to run jobs"
+            )
+
+
+class River(System):
+    """Jobs of a River client: River is a library for Go, so the client is the user's program."""
+
+    name = "river"
+    installed = OnPath("river-jobs")
+    noted = (
+        Noted(
+            "river_job", "'river-' || r.id",
+            "CASE WHEN r.state = 'running' AND r.metadata ? 'cancel_attempted_at' THEN 'cancelling' ELSE r.state::text END"
+            " || ' ' || r.attempt",
+        ),
+    )  # fmt: skip
+
+    def prepare(self) -> None:
+        """Makes its tables."""
+        self.command("river-jobs", self.url, "schema")
+
+    def work(self) -> None:
+        """Runs the jobs."""
+        self.command("river-jobs", self.url)
+
+
+SYSTEMS: dict[str, type[System]] = {each.name: each for each in (Dagster, Prefect, Dbos, River)}

@@ -22,6 +22,10 @@ EVENTS = {
         "STEP_START": ["Started"], "STEP_RESTARTED": ["Started"], "STEP_SUCCESS": ["Succeeded"],
         "STEP_FAILURE": ["Failed"], "STEP_UP_FOR_RETRY": ["Failed"], "STEP_SKIPPED": ["Cancelled"],
     },
+    "river": {
+        "pending": [], "scheduled": [], "available": [], "running": ["Started"], "cancelling": ["Cancelling"],
+        "retryable": ["Failed", "Retried"], "completed": ["Succeeded"], "cancelled": ["Cancelled"], "discarded": ["Failed"],
+    },
 }  # fmt: skip
 """By system, the events that each state is recorded as."""
 AGAIN = " was reported again"
@@ -56,12 +60,35 @@ CREATE TRIGGER noted AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EX
 
 def wanted(system: str, noted: Iterable[Sequence[str | None]]) -> dict[str, list[str]]:
     """The types of the events that each history must have."""
-    found = defaultdict[str, list[str]](list)
+    found, before = defaultdict[str, list[str]](list), dict[str, str]()
     for key, state in noted:
         assert key is not None
         assert state is not None
-        found[key] += ["Commented"] if state == "deleted" else EVENTS[system].get(state, [])
+        if state == "deleted":
+            found[key].append("Commented")
+        elif system == "river":
+            found[key] += _of_river(before.get(key), state)
+        else:
+            found[key] += EVENTS[system].get(state, [])
+        before[key] = state
     return {key: types for key, types in found.items() if types}
+
+
+def _of_river(before: str | None, noted: str) -> list[str]:
+    """The events of a state of River's, which is noted with the number of its attempt."""
+    state, attempt = noted.split()
+    was, attempt_before = (before or "new 0").split()
+    ran = was in ("running", "cancelling")
+    if state == "cancelling" and not ran:
+        return ["Started"]  # The mark of a cancellation stays if the job is retried by hand.
+    if state not in ("available", "scheduled"):
+        return EVENTS["river"][state]
+    if ran:
+        # A job that is put off is not at its attempt any more; one that failed can be tried again at once.
+        return ["Failed", "Retried"] if attempt == attempt_before else ["Paused"]
+    if was in ("completed", "cancelled", "discarded"):
+        return ["Retried"]
+    return ["Queued"] if state == "available" and was != "new" else []
 
 
 def compare(ledger: Any, system: str, noted: Iterable[Sequence[str | None]]) -> Compared:

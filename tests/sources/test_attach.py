@@ -346,8 +346,62 @@ def test_errors_of_river_are_those_of_each_attempt(ledger: Ledger, database: str
         event for event in ledger.history("projects/p/jobs/river-1") if event.type == "Failed"
     ]
     assert [event.json["error"]["message"] for event in failed] == ['no "quota"', "{still none}"]
-    assert failed[0].occurred_time.isoformat() == "2026-11-01T10:00:00.123456+00:00"
+    begin = datetime(2026, 11, 1, 10, 0, 0, 123456, tzinfo=UTC)
+    assert failed[0].occurred_time > begin  # `at` is when the attempt began.
     assert [event.json.get("traceback") for event in failed] == ["a:1", None]
+
+
+def test_a_job_that_river_tries_again_soon_has_failed_before(ledger: Ledger, database: str) -> None:
+    """It is available at once, without being retryable; so is a job that its worker puts off."""
+    run(database, *ROWS["river"][0], ROWS["river"][1][0])
+    attached = follower(ledger, database, "river")
+    attached.begin()
+    run(
+        database,
+        "UPDATE river_job SET state = 'running', attempt = 1, attempted_at = clock_timestamp()",
+        'UPDATE river_job SET state = \'available\', errors = array[\'{"error": "x", "trace": "a:1"}\'::jsonb]',
+        "UPDATE river_job SET state = 'running', attempt = 2, attempted_at = clock_timestamp()",
+        "UPDATE river_job SET state = 'completed', finalized_at = clock_timestamp()",
+        # Retried by hand, cancelled before it runs, and retried by hand again.
+        "UPDATE river_job SET state = 'available', finalized_at = NULL",
+        "UPDATE river_job SET state = 'cancelled', finalized_at = clock_timestamp()",
+        "UPDATE river_job SET state = 'available', finalized_at = NULL",
+        "UPDATE river_job SET state = 'running', attempt = 3, attempted_at = clock_timestamp()",
+    )
+    carry_over(attached)
+    history = list(ledger.history("projects/p/jobs/river-1"))
+    assert [event.type for event in history[1:]] == [
+        "Started", "Failed", "Retried", "Started", "Succeeded", "Retried", "Cancelled", "Retried", "Started",
+    ]  # fmt: skip
+    assert "traceback" not in history[5].json
+    assert history[2].occurred_time > history[1].occurred_time
+    assert jobs(ledger) == {"river-1": (S.RUNNING, 4)}
+
+
+def test_jobs_of_river_that_wait_when_it_is_attached(ledger: Ledger, database: str) -> None:
+    error = """{"at": "2026-11-01T10:02:00.123456789Z", "attempt": 2, "error": "x", "trace": ""}"""
+    run(
+        database,
+        *ROWS["river"][0],
+        "INSERT INTO river_job (state, attempt, created_at, attempted_at, finalized_at, errors) VALUES"
+        f" ('retryable', 2, '2026-11-01T10:00Z', '2026-11-01T10:02Z', NULL, ARRAY['{error}'::jsonb]),"
+        " ('scheduled', 0, '2026-11-01T10:00Z', '2026-11-01T10:02Z', NULL, NULL),"
+        " ('cancelled', 0, '2026-11-01T10:00Z', NULL, '2026-11-01T10:02Z', NULL),"
+        f" ('discarded', 2, '2026-11-01T10:00Z', '2026-11-01T10:02Z', '2026-11-01T10:03Z', ARRAY['{error}'::jsonb])",
+    )
+    attached = follower(ledger, database, "river")
+    attached.begin()
+    carry_over(attached)
+    assert jobs(ledger) == {
+        "river-1": (S.QUEUED, 3),
+        "river-2": (S.QUEUED, 1),
+        "river-3": (S.CANCELLED, 1),
+        "river-4": (S.FAILED, 2),
+    }
+    run(database, "UPDATE river_job SET state = 'running', attempt = 3, attempted_at = now() WHERE id = 1")  # fmt: skip
+    carry_over(attached)
+    assert jobs(ledger)["river-1"] == (S.RUNNING, 3)
+    assert attached.summary.contradicted == 0
 
 
 def test_a_job_that_river_puts_off_is_paused(ledger: Ledger, database: str) -> None:
@@ -363,7 +417,7 @@ def test_a_job_that_river_puts_off_is_paused(ledger: Ledger, database: str) -> N
     carry_over(attached)
     paused = list(ledger.history("projects/p/jobs/river-1"))[-1]
     assert paused.state is S.PAUSED
-    assert paused.json == {"reason": "snoozed until 2030-01-01 00:00:00+00"}
+    assert paused.json == {"reason": "put off until 2030-01-01 00:00:00+00"}
     run(
         database,
         starts,
