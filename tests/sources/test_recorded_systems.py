@@ -65,7 +65,7 @@ def test_ends_attempts_and_errors_of_river_are_those_of_its_rows(ledger: Ledger)
         job = ledger.get(f"projects/p/jobs/river-{row['id']}")
         ended = datetime.fromisoformat(row["finalized_at"])
         assert (job.state, job.end_time) == (RIVER_ENDS[row["state"]], ended)
-        assert job.spec["priority"] == row["priority"]
+        assert (job.spec["priority"], job.spec.get("tags", [])) == (row["priority"], row["tags"])
         events = [(event.type, event.json) for event in ledger.history(job.name)]
         starts = [data for type_, data in events if type_ == "Started"]
         assert [data["worker"] for data in starts] == (row["attempted_by"] or [])

@@ -213,8 +213,8 @@ def _json(text: bytes) -> Any:
         return text.decode("utf-8", "surrogateescape")
 
 
-_ARRAYS: Final = (199, 1000, 1005, 1007, 1009, 1016, 3807)
-"""json[], boolean[], smallint[], integer[], text[], bigint[], jsonb[]."""
+_ARRAYS: Final = (199, 1000, 1005, 1007, 1009, 1015, 1016, 3807)
+"""json[], boolean[], smallint[], integer[], text[], varchar[], bigint[], jsonb[]."""
 _READERS: Final[Mapping[int, Callable[[bytes], Any]]] = {
     16: lambda text: text == b"t",  # boolean
     20: int, 21: int, 23: int,  # bigint, smallint, integer
