@@ -70,10 +70,12 @@ def observe_in_order(
     Raises:
         PastNeededError: `past` is needed, and is None.
     """
-    if is_late(job, at):
-        return _late_in_order(report, job, at, past)
+    late = is_late(job, at)
     if job.state is JobState.PAUSED and isinstance(report, ENDS_PAUSE):
-        return _after_pause(report, job, at, past)
+        # A start can be stamped before the pause that it ended; the order of the changes counts.
+        return _after_pause(report, job, None if late else at, past)
+    if late:
+        return _late_in_order(report, job, at, past)
     facts = observe(report, job, at, past)
     if not isinstance(facts[0], e.Contradicted) or isinstance(report, Unreadable):
         return facts

@@ -74,6 +74,14 @@ def test_what_follows_a_pause_ends_it() -> None:
     assert job_after(e.Started(), e.Paused(), e.Queued(), e.Started()).attempt == 1
 
 
+def test_a_start_that_is_stamped_before_the_pause_ends_it() -> None:
+    reports = (e.Started(), (e.Paused(), 3), (e.Started(), 2.95), (e.Succeeded(), 4))
+    assert types(*reports) == ["Started", "Paused", "Resumed", "Started", "Succeeded"]
+    job = job_after(*reports[:-1])
+    assert (job.state, job.attempt) == (JobState.RUNNING, 1)
+    assert job.last_effect == BEGIN + timedelta(seconds=3)
+
+
 def test_a_retry_before_any_start_begins_the_second_attempt() -> None:
     retried = e.Retried(reason="again")
     assert types(e.Preparing(), retried, e.Started()) == ["Preparing", "Retried", "Started"]
