@@ -170,7 +170,9 @@ def test_a_signal_reaches_the_command_at_once(
     assert process.stderr is not None
     seen = ""
     while f"got {number.name}" not in seen:  # Without the signal, it would sleep for a minute.
-        seen += process.stderr.read(1)
+        more = process.stderr.read(1)
+        assert more, f"it ended with {seen!r}"
+        seen += more
     if not answers:
         wait_for_spooled(cli, "Cancelled")
         process.send_signal(number)
