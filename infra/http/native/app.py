@@ -12,10 +12,12 @@ from fastapi.exceptions import RequestValidationError
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.values.validation import why_invalid
 from jobledger.infra.access.required import READ
+from jobledger.infra.eventstore import json_types
 from jobledger.infra.eventstore.json_view import encode
 from jobledger.infra.google.wire.calls import UnknownMethodError
 from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.middleware import as_sent, extra_headers
+from jobledger.infra.http.native import answers, evaluation_answers
 from jobledger.infra.http.native.answers import Health
 from jobledger.infra.http.native.commands import command_routes
 from jobledger.infra.http.native.heartbeats import heartbeat_routes
@@ -32,8 +34,10 @@ from jobledger.infra.http.openapi import with_google
 from jobledger.infra.http.pages.label_page import label_page
 from jobledger.infra.http.reference_page import reference_page
 from jobledger.infra.serving.context import ServerContext
+from pydantic import ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from typing_extensions import is_typeddict
 
 ABOUT: Final = """The HTTP API of Job Ledger, a bitemporal ledger of jobs.
 
@@ -45,6 +49,7 @@ v1beta1 evaluation jobs; every GET and LIST of those takes `readTime` (transacti
 
 def create_native(server: ServerContext) -> FastAPI:
     """The application that answers whatever is not Google's."""
+    _defer_schemas()
     app = FastAPI(
         title="Job Ledger",
         version=version("jobledger"),
@@ -76,6 +81,14 @@ def create_native(server: ServerContext) -> FastAPI:
         app.add_exception_handler(error, partial(_refuse, routes))
     app.openapi = lambda: with_google(app)  # type: ignore[method-assign]
     return app
+
+
+def _defer_schemas() -> None:
+    """Has pydantic make the schemas of answers when the OpenAPI document is requested, not at each start."""
+    for module in (answers, evaluation_answers, json_types):
+        for kind in vars(module).values():
+            if is_typeddict(kind):
+                kind.__pydantic_config__ = ConfigDict(defer_build=True)
 
 
 def _add_probes(app: FastAPI, server: ServerContext) -> None:
