@@ -62,11 +62,12 @@ def mark_slow(items: list[pytest.Item]) -> None:
 
 
 def mark_postgres(items: list[pytest.Item]) -> None:
-    """Marks tests of rooms that have statements, if they use a database and no browser."""
-    sends = {folder: has_statements(folder) for folder in {folder_of(item) for item in items}}
+    """Marks tests of rooms that have statements, if they use a database and no browser, and are not marked `one_server`."""
+    sends = {path: has_statements(folder_of(path)) for path in {item.path for item in items}}
     for item in items:
         uses = set(getattr(item, "fixturenames", ()))
-        if sends[folder_of(item)] and "dsn" in uses and "browser" not in uses:
+        depends = sends[item.path] and "dsn" in uses and "browser" not in uses
+        if depends and item.get_closest_marker("one_server") is None:
             item.add_marker("postgres")
 
 
@@ -91,7 +92,7 @@ def _is_second_form(item: pytest.Item) -> bool:
 def _kept(cases: list[pytest.Item]) -> list[pytest.Item]:
     """The first and the last case of a test, or all where each case sends another statement."""
     first = cases[0]
-    if folder_of(first) in OTHER_STATEMENTS or first.path.name in OTHER_STATEMENTS:
+    if folder_of(first.path) in OTHER_STATEMENTS or first.path.name in OTHER_STATEMENTS:
         return cases
     return [first, cases[-1]]
 
@@ -108,9 +109,9 @@ def put_long_files_first(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (longest.get(item.path, len(longest)), item.path not in slow))
 
 
-def folder_of(item: pytest.Item) -> str:
-    """The folder under tests/ that a test is in."""
-    return item.path.relative_to(TESTS).parts[0]
+def folder_of(path: Path) -> str:
+    """The folder under tests/ that a file of tests is in."""
+    return path.relative_to(TESTS).parts[0]
 
 
 def has_statements(room: str) -> bool:

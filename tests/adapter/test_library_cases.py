@@ -61,6 +61,7 @@ class OnLedger:
     more: ClassVar[dict[str, str]] = {}
 
 
+@pytest.mark.one_server
 class OnStock:
     module = STOCK
     more: ClassVar[dict[str, str]] = {}

@@ -115,6 +115,7 @@ class TestViewOnLedger(View, published.EventCountersViewTestCase):  # type: igno
     factory = Factory
 
 
+@pytest.mark.one_server
 class TestViewOnStock(View, published.EventCountersViewTestCase):  # type: ignore[misc]
     factory = PostgresFactory
 
@@ -123,5 +124,6 @@ class TestProjectionOnLedger(Case, published.AggregateEventCountersProjectionTes
     factory = Factory
 
 
+@pytest.mark.one_server
 class TestProjectionOnStock(Case, published.AggregateEventCountersProjectionTestCase):  # type: ignore[misc]
     factory = PostgresFactory

@@ -38,6 +38,7 @@ def test_the_blocks_of_a_sparkline_are_proportional_to_its_values() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.one_server
 @pytest.mark.parametrize("ending", ["svg", "png"])
 @pytest.mark.parametrize("by", ["", "labels.team"])
 def test_pictures_are_the_same_each_time(

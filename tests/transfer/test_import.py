@@ -70,6 +70,7 @@ def test_the_jobs_of_the_trace_come_out_as_counted(
 
 
 @pytest.mark.slow
+@pytest.mark.one_server
 def test_the_tasks_of_the_trace_come_out_as_counted(ledger: Ledger) -> None:
     summary = load(ledger, shared(f"{TRACE}/task_events/part-00001-of-00500.csv.gz"), Kind.TASK)
     assert (summary.rows, summary.imported, summary.events) == (77_776, 77_776, 85_357)
