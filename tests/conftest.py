@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.command_line import Cli
 from tests.databases import GIVEN, find_server, new_database, prepare_home
 from tests.desks import Desk
 from tests.exports import write_past
+from tests.forker import end
 from tests.forms import FORMS, Opener, opened
 from tests.grpc_clients import Clients, connected
 from tests.ledgers import new_ledger, odd_jobs, schemas_of
@@ -206,8 +208,11 @@ def pytest_configure(config: pytest.Config) -> None:
         prepare_home()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput") and GIVEN in os.environ:
+    if hasattr(config, "workerinput"):
+        end(0)  # What it reports is sent.
+    if GIVEN in os.environ:
         drop_trace()
 
 
@@ -232,6 +237,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Spares each process of the second pass to load tests that it leaves out."""
     left_out = config.getoption("--only-postgres") and is_left_out(collection_path)
     return True if left_out else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Collects no garbage while tests are loaded, and a worker none of what they loaded, which stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        if hasattr(session.config, "workerinput"):
+            gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -31,8 +31,6 @@ COMMANDS = (
 )  # fmt: skip
 """What most commands load, and a server."""
 PROGRAM = str(Path(sys.executable).parent / "jobledger")
-_kept = ExitStack()
-atexit.register(_kept.close)
 
 
 class Forked:
@@ -97,7 +95,10 @@ def write_forked_program(program: Path, path: str) -> None:
 @cache
 def forker_of_servers() -> str:
     """The socket of the process that forks servers for the tests of this one, and ends with it."""
-    return _kept.enter_context(forking(Path(sys.executable)))
+    kept = ExitStack()
+    path = kept.enter_context(forking(Path(sys.executable)))
+    atexit.register(kept.close)
+    return path
 
 
 def start(words: list[str], environment: dict[str, str]) -> Forked:
