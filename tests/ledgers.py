@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
+import psycopg
 from jobledger.domain.data import Status
 from jobledger.domain.events import (
     Created,
@@ -83,6 +85,21 @@ def application_of(
             ):
                 connection.execute(f"REVOKE ALL ON {what} FROM {role}".encode())
             connection.execute(f"DROP ROLE {role}".encode())
+
+
+@contextmanager
+def owned_ledger(dsn: str) -> Iterator[tuple[str, str]]:
+    """A ledger whose owner is no superuser: its connection string and the ledger's name."""
+    role = f"owner_{os.getpid()}"
+    with psycopg.connect(dsn, autocommit=True) as superuser:
+        superuser.execute(f"CREATE ROLE {role} LOGIN".encode())
+        superuser.execute(f"GRANT CREATE ON DATABASE {superuser.info.dbname} TO {role}".encode())
+        try:
+            owner = make_conninfo(dsn, user=role)
+            yield owner, make_ledger(owner)
+        finally:
+            superuser.execute(f"DROP OWNED BY {role} CASCADE".encode())
+            superuser.execute(f"DROP ROLE {role}".encode())
 
 
 def odd_jobs() -> Iterator[Event]:

@@ -19,6 +19,7 @@ from psycopg.sql import SQL, Identifier
 
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database, because creating one is fast.
+GIVE_TO_OWNER: Final = sql.load(__package__, "give_to_owner")
 READ_GRANTED: Final = sql.load(__package__, "read_granted")
 READ_LEDGERS: Final = sql.load(__package__, "read_ledgers")
 SIGNING: Final = ("grow_log", "keep_checkpoint")
@@ -98,6 +99,7 @@ def migrate(
         if fresh or stale:
             for projection in PROJECTIONS:
                 connection.execute(projection.comments)
+            _give_to_owner(connection)
             for role, right in granted(connection):
                 grant(connection, ledger, role, right)
         return bool(fresh or stale)
@@ -239,6 +241,12 @@ def _create_schema(connection: Connection, schema: str) -> None:
         "CREATE TABLE migrations (number integer PRIMARY KEY, name text NOT NULL,"
         " checksum text NOT NULL, applied_time timestamptz NOT NULL DEFAULT now())"
     )
+
+
+def _give_to_owner(connection: Connection) -> None:
+    """Gives what this role made to the owner of the schema, who could not use it otherwise."""
+    for (statement,) in connection.execute(GIVE_TO_OWNER).fetchall():
+        connection.execute(statement.encode())
 
 
 def _projections(connection: Connection) -> dict[str, int]:

@@ -33,6 +33,7 @@ MAX_PAUSE_SECONDS: Final = 5.0
 SWAP_TIMEOUT_SECONDS: Final = 3_600.0
 """How long to wait for long transactions that read the live rows."""
 
+READ_OWNER: Final = sql.load(__package__, "read_owner")
 READ_RIGHTS: Final = sql.load(__package__, "read_rights")
 WRITE_FOLLOWED: Final = sql.load(__package__, "write_followed")
 
@@ -209,11 +210,14 @@ def _try_swap(
 
 
 def _swap(connection: Connection, table: str, schema: str, live: str) -> None:
-    """Replaces the live table by the new one, with the same rights."""
+    """Replaces the live table by the new one, with the same rights; the ledger's owner owns it."""
     rights = connection.execute(READ_RIGHTS, (live, table)).fetchall()
+    owner = str(_row(connection, READ_OWNER, live)[0])
     connection.execute(SQL("DROP TABLE {}").format(Identifier(live, table)))
     move = SQL("ALTER TABLE {} SET SCHEMA {}")
     connection.execute(move.format(Identifier(schema, table), Identifier(live)))
+    own = SQL("ALTER TABLE {} OWNER TO {}")
+    connection.execute(own.format(Identifier(live, table), Identifier(owner)))
     for role, right in rights:
         grant = SQL("GRANT {} ON {} TO {}")
         to = SQL("PUBLIC") if role == "PUBLIC" else Identifier(role)
@@ -233,8 +237,8 @@ def _size(connection: Connection) -> int:
     return int(_row(connection, READ_SIZE)[0])
 
 
-def _row(connection: Connection, statement: bytes) -> tuple[Any, ...]:
+def _row(connection: Connection, statement: bytes, *given: str) -> tuple[Any, ...]:
     with translated():
-        row = connection.execute(statement).fetchone()
+        row = connection.execute(statement, given or None).fetchone()
     assert row is not None
     return row

@@ -18,7 +18,7 @@ from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS, Projection
 
 from tests.checkout import TESTS
-from tests.ledgers import application_of
+from tests.ledgers import application_of, owned_ledger
 
 LANDED = json.loads((TESTS / "postgres" / "landed.json").read_text())
 pytestmark = pytest.mark.unused_schema
@@ -112,6 +112,19 @@ def test_granted_roles_can_read_new_tables(dsn: str, ledger: Ledger) -> None:
             connection.execute("DELETE FROM projections WHERE name = 'intervals'")
         assert make(dsn, ledger.name) is True
         assert application.count().counts == {"QUEUED": 1}
+
+
+def test_what_a_superuser_brings_up_to_date_belongs_to_the_owner_of_the_ledger(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = b"CREATE TABLE more (x text); CREATE FUNCTION more() RETURNS text LANGUAGE sql AS 'SELECT x FROM more'"
+    further = (*migrate.migrations(), migrate.Migration(99, "more", made))
+    with owned_ledger(dsn) as (owner, name):
+        monkeypatch.setattr(migrate, "migrations", lambda: further)
+        assert make(dsn, name) is True
+        with connect(conninfo(owner, schema_of(name))) as connection:
+            connection.execute("ALTER TABLE more ADD y text")
+            connection.execute("ALTER FUNCTION more() RENAME TO less")
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(

@@ -10,13 +10,15 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerBusyError
-from jobledger.infra.postgres.connections import schema_of
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.upkeep import rebuild as rebuilding
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import INTERVALS, JOBS, PROJECTIONS, Projection
 from psycopg.errors import LockNotAvailable
+
+from tests.ledgers import owned_ledger
 
 LEFT = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rebuild_%'"
 
@@ -209,3 +211,14 @@ def test_a_check_that_reads_one_moment_keeps_the_tables(
         outcomes.clear()
         assert rehearse(connection, projection, progress=rebuild_meanwhile).changed == 0
     assert outcomes
+
+
+def test_rows_that_a_superuser_makes_belong_to_the_owner_of_the_ledger(dsn: str) -> None:
+    with owned_ledger(dsn) as (owner, name), Ledger.open(owner, name) as ledger:
+        ledger.create("projects/p/jobs/a")
+        with connect(conninfo(dsn, schema_of(name))) as superuser:
+            for projection in PROJECTIONS:
+                rebuild(superuser, projection)
+        ledger.create("projects/p/jobs/b")
+        assert ledger.count(as_of="now").counts == {"QUEUED": 2}
+        assert findings(ledger) == []
