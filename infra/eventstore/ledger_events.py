@@ -21,6 +21,7 @@ from jobledger.infra.postgres.connections import Connection, Pool, translated
 
 MAY_DELETE: Final = sql.load(__package__, "may_delete")
 FIND_REQUEST: Final = sql.load(__package__, "find_request")
+IS_OWNER: Final = sql.load(__package__, "is_owner")
 
 
 class LedgerEventWrite(Pending):
@@ -98,5 +99,13 @@ def check_may_delete(pool: Pool, tables: Iterable[str], what: str) -> None:
     """Raises OwnerNeededError unless this role may delete from these tables."""
     with translated(), pool.connection() as connection:
         row = connection.execute(MAY_DELETE, (list(tables),)).fetchone()
+    if row != (True,):
+        raise OwnerNeededError(what)
+
+
+def check_owner(pool: Pool, what: str) -> None:
+    """Raises OwnerNeededError unless the session is of the ledger's owner, who alone writes events of its own."""
+    with translated(), pool.connection() as connection:
+        row = connection.execute(IS_OWNER).fetchone()
     if row != (True,):
         raise OwnerNeededError(what)

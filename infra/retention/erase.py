@@ -15,7 +15,7 @@ import psycopg
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_text
 from jobledger.infra.errors import SubjectNotFoundError
-from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_may_delete
+from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_owner
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
@@ -57,7 +57,7 @@ def erase(store: Store, subject: str, actor: str | None = None) -> Erasure:
         OwnerNeededError: The database user may not delete keys.
     """
     check_subject(store.reader, subject)
-    check_may_delete(store.reader.pool, ["subject_keys"], "to erase a subject")
+    check_owner(store.reader.pool, "to erase a subject")
     write = _Erase(subject, actor)
     store.writer.submit(write)
     assert write.placed is not None

@@ -15,7 +15,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_name, parse_text
 from jobledger.infra.errors import JobHeldError
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_may_delete
+from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_owner
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.reader import Reader
@@ -215,7 +215,7 @@ def check_free(found: Sequence[Hold]) -> None:
 
 
 def _record(store: Store, write: "_HoldWrite") -> int:
-    check_may_delete(store.reader.pool, ["events"], "to hold a job or to release it")
+    check_owner(store.reader.pool, "to hold a job or to release it")
     store.writer.submit(write)
     return write.position()
 

@@ -14,13 +14,12 @@ from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.proof.leaves import digest_of_positions
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_may_delete
+from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_owner
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.transparency_log import TransparencyLog
 from jobledger.infra.read.store import Store
 from jobledger.infra.retention.archive import Export, Prunable, Source
-from jobledger.infra.retention.compact import TABLES
 from jobledger.infra.retention.holds import check_free, read_holds
 
 STREAM: Final = "ledger/prunings"
@@ -102,7 +101,7 @@ def prune(
 
 def prepare(store: Store, log: TransparencyLog) -> None:
     """Brings the log and the projections up to date; raises OwnerNeededError unless this role may prune."""
-    check_may_delete(store.reader.pool, TABLES, "to prune")
+    check_owner(store.reader.pool, "to prune")
     log.checkpoint()
     store.reader.follow(store.reader.size())
 

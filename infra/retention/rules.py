@@ -13,7 +13,7 @@ from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.filters import parse_filter
 from jobledger.domain.values.names import parse_text
-from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_may_delete
+from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_owner
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.filter_sql import render
@@ -189,7 +189,7 @@ def rule_of(data: JsonObject) -> RetentionRule:
 
 
 def _record(store: Store, write: "_RuleWrite") -> int:
-    check_may_delete(store.reader.pool, ["events"], "to change retention rules")
+    check_owner(store.reader.pool, "to change retention rules")
     store.writer.submit(write)
     return write.position()
 

@@ -20,7 +20,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.commit.appender import FIND_EVENTS, READ_VERSIONS, Appender
 from jobledger.infra.eventstore.commit.pending import DecidedWrite, placed_names
 from jobledger.infra.eventstore.json_view import required_time
-from jobledger.infra.eventstore.ledger_events import check_may_delete
+from jobledger.infra.eventstore.ledger_events import check_owner
 from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row, foreign_row
 from jobledger.infra.read.store import Store
 from jobledger.infra.transfer.exported import Origin, batches, open_export
@@ -94,7 +94,7 @@ def import_history(
         >>> done.written, done.repeated
         (0, 1)
     """
-    check_may_delete(store.reader.pool, ["events"], "to import histories")
+    check_owner(store.reader.pool, "to import histories")
     exported = open_export(Path(file))
     done = HistoryImport(str(file), exported.origin.ledger)
     places = known_places(store.reader, exported.origin.ledger)

@@ -31,7 +31,7 @@ from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli
 from tests.forms import FORMS, opened
-from tests.ledgers import application_of
+from tests.ledgers import application_of, owned_ledger
 
 DAY = 86_400.0
 NAME = "projects/p/jobs/a"
@@ -316,6 +316,16 @@ def test_only_the_owner_changes_rules_and_holds(ledger: Ledger, dsn: str, tmp_pa
                 call()
         assert [rule.name for rule in application.retention_rules()] == ["old"]
         assert application.holds() == []
+
+
+def test_a_superuser_who_is_not_the_owner_is_told_so(dsn: str) -> None:
+    with owned_ledger(dsn) as (_, name), Ledger.open(dsn, name) as ledger:
+        ledger.create(NAME)
+        with pytest.raises(OwnerNeededError, match="connect as that role"):
+            ledger.hold(NAME, "x")
+        with pytest.raises(OwnerNeededError, match="connect as that role"):
+            ledger.set_retention_rule(RetentionRule("new", 0.0))
+        assert ledger.size() == 1
 
 
 @pytest.mark.slow
