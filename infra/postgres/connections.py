@@ -56,6 +56,8 @@ REFUSALS: Final = (
     "no password supplied",
     "does not exist",
     "no pg_hba.conf",
+    "not permitted to log in",
+    "permission denied for database",
 )
 """Parts of messages of a server that refuses a login."""
 ENDED: Final = {"57P01", "57P02", "57P05"}
@@ -297,12 +299,12 @@ def _is_refused(error: psycopg.Error) -> bool:
     """Whether the login was refused; libpq gives no SQLSTATE for that."""
     failed = error.pgconn
     return failed is not None and (
-        failed.needs_password
-        or failed.used_password
-        or any(refusal in str(error) for refusal in REFUSALS)
+        failed.needs_password or any(refusal in str(error) for refusal in REFUSALS)
     )
 
 
 def _first_reason(error: psycopg.Error) -> str:
-    """Returns the last part of a failed connection's message: the reason."""
-    return str(error).strip().splitlines()[-1].rpartition("FATAL:")[2].strip()
+    """Returns the last reason in a failed connection's message."""
+    lines = str(error).strip().splitlines()
+    fatal = [line for line in lines if "FATAL:" in line] or lines
+    return fatal[-1].rpartition("FATAL:")[2].strip()

@@ -246,8 +246,18 @@ def test_a_password_that_is_wrong_or_missing(tmp_path: Path) -> None:
     for given in ({}, {"password": "wrong"}):
         with raises(LoginRefusedError, "password", "PGPASSWORD", "JOBLEDGER_DSN"):
             Ledger.open(make_conninfo(as_worker, **given))
+    as_worker = make_conninfo(as_worker, password="right")
     with raises(LedgerNotFoundError, "init"):
-        Ledger.open(make_conninfo(as_worker, password="right"))
+        Ledger.open(as_worker)
+    with connect(dsn) as owner:
+        owner.execute("ALTER ROLE worker CONNECTION LIMIT 0")
+    with raises(LedgerUnavailableError, "cannot be reached", "too many connections for role"):
+        Ledger.open(as_worker)
+    with connect(dsn) as owner:
+        owner.execute("ALTER ROLE worker CONNECTION LIMIT -1")
+        owner.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+    with raises(LoginRefusedError, 'permission denied for database "postgres"'):
+        Ledger.open(as_worker)
 
 
 def test_a_missing_ledger(dsn: str, ledger_name: str) -> None:
