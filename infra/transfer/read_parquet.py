@@ -16,6 +16,8 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 
 BATCH_ROWS: Final = 1_000
 """Rows of a file that are held at once."""
+SMALL_BYTES: Final = 2**20
+"""A file of at most this size is read whole: jobs of one day may come years apart, and a process has a limit of open files."""
 _STORED: Final = RecordedEvent._fields[:10]
 _TIMES: Final = ("occurred_time", "recorded_time")
 _PREFIX: Final = "jobledger."
@@ -100,11 +102,17 @@ def _first_position(file: Path) -> int:
 
 def _rows(file: Path) -> Iterator[RecordedEvent]:
     try:
-        with pq.ParquetFile(file, memory_map=True) as opened:
+        with _opened(file) as opened:
             for batch in opened.iter_batches(BATCH_ROWS, columns=[*_STORED, "data"]):
                 yield from map(_event, batch.to_pylist())
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(str(file), 0, f"cannot be read: {error}") from None
+
+
+def _opened(file: Path) -> Any:
+    if file.stat().st_size > SMALL_BYTES:
+        return pq.ParquetFile(file, memory_map=True)
+    return pq.ParquetFile(pa.BufferReader(file.read_bytes()))
 
 
 def _event(row: dict[str, Any]) -> RecordedEvent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import runpy
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from jobledger.domain.events import Created, Event
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError, ProofError
 from jobledger.infra.eventstore.stored_event import RecordedEvent
@@ -206,6 +208,25 @@ def test_a_file_is_opened_when_its_first_position_is_reached(
     assert [next(events).position, len(opened)] == [1, 1]
     assert [event.position for event in events] == list(range(2, 11))
     assert len(opened) == 5
+
+
+def test_more_days_that_overlap_are_read_than_a_process_may_have_files_open(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    days = [at(24 * 60 * number) for number in range(80)]
+    ledger.append_many(
+        Event(f"projects/p/jobs/{job}_{number}", 1, Created(), day)
+        for job in "ab"
+        for number, day in enumerate(days)
+    )
+    folder = export(ledger, tmp_path, Partition.DAY)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, limits[1]))
+    try:
+        positions = [event.position for _, event in read_parquet.read_rows(parquet_files(folder))]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert positions == list(range(1, 161))
 
 
 def test_a_folder_that_its_manifest_does_not_list_is_not_imported(
