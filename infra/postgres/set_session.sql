@@ -1,10 +1,12 @@
 -- The settings that this program relies on, which override those of the server, database, role or pooler: the
--- ledger's schema, how values are written, transactions that see each other's commits, a commit that
--- is durable when it is answered, and no timeout of idle connections. Also returns the session's process.
+-- ledger's schema, how values and definitions are written, complete answers of an index, transactions that see
+-- each other's commits, a commit that is durable when it is answered, and no timeout of idle connections. Also
+-- returns the session's process.
 SELECT set_config('search_path', %s, false), set_config('TimeZone', 'UTC', false),
        set_config('jit', 'off', false), set_config('DateStyle', 'ISO, MDY', false),
        set_config('IntervalStyle', 'postgres', false), set_config('bytea_output', 'hex', false),
        set_config('standard_conforming_strings', 'on', false),
+       set_config('quote_all_identifiers', 'off', false), set_config('gin_fuzzy_search_limit', '0', false),
        set_config('default_transaction_isolation', 'read committed', false),
        set_config('idle_session_timeout', '0', false),
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')

@@ -40,12 +40,16 @@ SETTINGS = {
     "extra_float_digits": "-15",
     "enable_indexscan": "off",
     "row_security": "off",
+    "quote_all_identifiers": "on",
+    "gin_fuzzy_search_limit": "1",
 }
 KEPT = {
     "synchronous_commit": "on",
     "default_transaction_isolation": "read committed",
     "DateStyle": "ISO, MDY",
     "idle_session_timeout": "0",
+    "quote_all_identifiers": "off",
+    "gin_fuzzy_search_limit": "0",
 }
 _numbers = count(1)
 
