@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from jobledger.infra.errors import LedgerBusyError
@@ -32,8 +33,11 @@ FIRST_PAUSE_SECONDS: Final = 0.25
 MAX_PAUSE_SECONDS: Final = 5.0
 SWAP_TIMEOUT_SECONDS: Final = 3_600.0
 """How long to wait for long transactions that read the live rows."""
+MAX_FOLDS: Final = 5
+"""How often all events are folded, as jobs may be pruned in the meantime, of which the new rows would not know."""
 
 READ_OWNER: Final = sql.load(__package__, "read_owner")
+READ_PRUNINGS: Final = sql.load(__package__, "read_prunings")
 READ_RIGHTS: Final = sql.load(__package__, "read_rights")
 WRITE_FOLLOWED: Final = sql.load(__package__, "write_followed")
 
@@ -65,18 +69,23 @@ def rebuild(
         How many events were folded.
 
     Raises:
-        LedgerBusyError: Another session rebuilds this ledger, or the swap took too long. Nothing has
-            changed then.
+        LedgerBusyError: Another session rebuilds this ledger, the swap took too long, or jobs were
+            pruned all the time. Nothing has changed then.
     """
     live = _schema(connection)
     sessions = [connection] if second is None or not projection.by_job else [connection, second]
     with only_rebuild(connection, live) as schema:
         try:
-            _make_schema(connection, projection, schema, live)
-            done = _fold_all(sessions, projection, schema, live, progress)
-            return _fold_and_swap(
-                connection, projection, schema, live, done, progress, swap_timeout
-            )
+            for _ in range(MAX_FOLDS):
+                _make_schema(connection, projection, schema, live)
+                prunings = _prunings(connection)
+                done = _fold_all(sessions, projection, schema, live, progress)
+                with suppress(_PrunedError):
+                    return _fold_and_swap(
+                        connection, projection, schema, live, done, prunings, progress, swap_timeout
+                    )
+            why = "jobs were pruned each time before its rows could be replaced"
+            raise LedgerBusyError(f"rebuild of {projection.name}", why, "")
         finally:
             _drop_schema(connection, schema, live)
 
@@ -147,6 +156,7 @@ def _fold_and_swap(
     schema: str,
     live: str,
     done: int,
+    prunings: int,
     progress: Progress,
     swap_timeout: float,
 ) -> int:
@@ -155,7 +165,7 @@ def _fold_and_swap(
     while True:
         done = fold(connection, projection, done, _size(connection), progress)
         try:
-            swapped = _try_swap(connection, projection, schema, live, done, progress)
+            swapped = _try_swap(connection, projection, schema, live, done, prunings, progress)
         except LockNotAvailable:
             swapped = None
         if swapped is not None:
@@ -173,6 +183,7 @@ def _try_swap(
     schema: str,
     live: str,
     done: int,
+    prunings: int,
     progress: Progress,
 ) -> int | None:
     """Tries once to swap the tables, in one transaction.
@@ -183,6 +194,7 @@ def _try_swap(
         schema: The schema of the new tables.
         live: The ledger's schema.
         done: The position up to which the new rows are folded.
+        prunings: How many prunings there were before.
         progress: Called with the number of events folded and their total.
 
     Returns:
@@ -190,10 +202,13 @@ def _try_swap(
 
     Raises:
         LockNotAvailable: Another session held one of the locks for too long.
+        _PrunedError: Jobs were pruned since, and the new rows may still have them.
     """
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
         connection.execute(LOCK_HEAD)
+        if _prunings(connection) != prunings:
+            raise _PrunedError
         size = _size(connection)
         if size - done > MAX_LOCKED_EVENTS:
             return None
@@ -233,6 +248,10 @@ def _schema(connection: Connection) -> str:
     return str(_row(connection, b"SELECT current_schema()")[0])
 
 
+def _prunings(connection: Connection) -> int:
+    return int(_row(connection, READ_PRUNINGS)[0])
+
+
 def _size(connection: Connection) -> int:
     return int(_row(connection, READ_SIZE)[0])
 
@@ -242,3 +261,7 @@ def _row(connection: Connection, statement: bytes, *given: str) -> tuple[Any, ..
         row = connection.execute(statement, given or None).fetchone()
     assert row is not None
     return row
+
+
+class _PrunedError(Exception):
+    """Jobs were pruned while their events were folded."""

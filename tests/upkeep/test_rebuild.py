@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerBusyError
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
+from jobledger.infra.retention.archive import Export
 from jobledger.infra.upkeep import rebuild as rebuilding
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.rehearse import rehearse
@@ -187,6 +190,27 @@ def test_many_events_are_folded_before_writers_have_to_wait(
         assert rebuild(connection, JOBS) == busy.size()
     assert results == [None, busy.size()]
     assert findings(busy) == []
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_jobs_that_are_pruned_during_a_rebuild_do_not_come_back(
+    ledger: Ledger, tmp_path: Path, projection: Projection
+) -> None:
+    ledger.create("projects/p/jobs/old")
+    ledger.cancel("projects/p/jobs/old")
+    ledger.create("projects/p/jobs/live")
+    pruned: list[int] = []
+
+    def prune_meanwhile(done: int, size: int) -> None:
+        if not pruned:
+            export = Export(tmp_path / "old.jsonl", is_there=False)
+            pruned.append(ledger.prune(datetime.now(UTC), export).jobs)
+
+    with ledger.connection() as connection:
+        rebuild(connection, projection, prune_meanwhile)
+    assert pruned == [1]
+    assert [job.name for job in ledger.list()] == ["projects/p/jobs/live"]
+    assert findings(ledger) == []
 
 
 @pytest.mark.slow
