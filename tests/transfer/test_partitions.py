@@ -221,7 +221,9 @@ def test_more_days_that_overlap_are_read_than_a_process_may_have_files_open(
     )
     folder = export(ledger, tmp_path, Partition.DAY)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, limits[1]))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 40, limits[1])
+    )
     try:
         positions = [event.position for _, event in read_parquet.read_rows(parquet_files(folder))]
     finally:
