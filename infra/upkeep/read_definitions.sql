@@ -39,6 +39,11 @@ definitions (kind, relation, name, text) AS (
     SELECT 'index', r.name, i.indexrelid::regclass::text, concat_ws(' ', pg_get_indexdef(i.indexrelid), i.indisunique,
            i.indisvalid, i.indisready, i.indislive)
     FROM pg_index AS i JOIN relations AS r ON r.oid = i.indrelid
+    -- While an index is rebuilt, or after that was killed, there is another one like it, which nobody reads.
+    WHERE i.indisvalid OR NOT EXISTS (
+        SELECT FROM pg_index AS o WHERE o.indrelid = i.indrelid AND o.indisvalid AND o.indisunique = i.indisunique
+        AND substring(pg_get_indexdef(o.indexrelid) FROM ' ON .*') = substring(pg_get_indexdef(i.indexrelid) FROM ' ON .*')
+    )
     UNION ALL
     SELECT 'trigger', r.name, t.tgname, concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled)
     FROM pg_trigger AS t JOIN relations AS r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal

@@ -17,12 +17,16 @@ from jobledger.domain.events import Created, Event, Succeeded
 from jobledger.infra.proof.audit.prunings import pruned_ranges
 from jobledger.infra.proof.audit.verify_log import verify_log
 from jobledger.infra.retention.compact import compact
+from jobledger.infra.upkeep.definitions import check_definitions
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli
 from tests.ledgers import application_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+COUNT_INVALID = (
+    "SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indrelid = 'events'::regclass"
+)
 
 
 def fill(ledger: Ledger, jobs: int) -> None:
@@ -165,6 +169,19 @@ def test_a_table_that_is_read_all_the_time_is_left_and_its_reader_named(
         # Writers go on beside both.
         assert ledger.started("projects/p/jobs/live").version == 2
         assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+
+
+def test_what_an_interrupted_rebuild_of_an_index_leaves_is_no_finding(ledger: Ledger) -> None:
+    with psycopg.connect(ledger.conninfo) as writer, ledger.connection() as connection:
+        writer.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE")
+        connection.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            connection.execute("REINDEX INDEX CONCURRENTLY events_pkey")
+        writer.rollback()
+        assert connection.execute(COUNT_INVALID).fetchone() == (1,)
+        assert check_definitions(connection) == []
+        compact(connection)
+        assert connection.execute(COUNT_INVALID).fetchone() == (0,)
 
 
 @pytest.mark.slow
