@@ -79,7 +79,8 @@ def schema_of(ledger: str) -> str:
     """Returns the schema of a ledger; raises InvalidFieldError if the ledger's name is not valid."""
     if _LEDGER.fullmatch(ledger) is None:
         raise InvalidFieldError(
-            "ledger", f"{ledger!r} is not lowercase letters, digits and _, such as main"
+            "ledger",
+            f"{ledger!r} is not a lowercase letter, then up to 54 of a-z, 0-9 and _, such as main",
         )
     return f"ledger_{ledger}"
 

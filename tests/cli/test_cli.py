@@ -314,7 +314,7 @@ def test_reports_by_hand(cli: Cli) -> None:
         (["rebuild", "nothing"], "there is no projection"),
         (["bench", "nothing"], "there is no measure"),
         (["--ledger", "nowhere", "list"], "does not exist; make it with"),
-        (["list", "--ledger", "Not A Name"], "is not lowercase letters"),
+        (["list", "--ledger", "Not A Name"], "is not a lowercase letter"),
         (["list", "--dsn", "port=1 host=127.0.0.1"], "cannot be reached"),
         (["list", "--dsn", "nonsense"], "is not a connection string"),
         (["import", "google-cluster-trace", "--kind", "job", "/nowhere/x.gz"], "No such file"),

@@ -93,7 +93,7 @@ def types(cli: Cli, name: str = "j") -> list[str]:
     [
         ({"JOBLEDGER_DSN": "host=127.0.0.1 port=1"}, "cannot be reached"),
         ({"JOBLEDGER_DSN": "not a DSN"}, "is not a connection string"),
-        ({"JOBLEDGER_LEDGER": "Bad-Name"}, "'Bad-Name' is not lowercase letters"),
+        ({"JOBLEDGER_LEDGER": "Bad-Name"}, "'Bad-Name' is not a lowercase letter"),
         ({"JOBLEDGER_LEDGER": "no_such_ledger"}, "does not exist"),
         ({"JOBLEDGER_SEAL": "maybe"}, "'maybe' is not true or false"),
         ({"JOBLEDGER_PROJECT": "bad/project"}, "'bad/project' is not the id of a project"),
