@@ -21,6 +21,7 @@ DEFAULT_LENGTHS: Final = tuple(
 MAX_DEFAULT_BUCKETS: Final = 60
 """Buckets at most, if no length is given."""
 
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _BUCKET: Final = re.compile(r"(?P<count>[1-9]\d{0,8})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -113,7 +114,7 @@ def cut(
         The window with the length of its buckets.
 
     Raises:
-        InvalidFieldError: There would be more than 10,000 buckets.
+        InvalidFieldError: There would be more than 10,000 buckets, or one before the year 1.
     """
     length = bucket or next(
         (
@@ -127,6 +128,9 @@ def cut(
         raise InvalidFieldError(
             "bucket", f"{length_text(length)} makes more than {MAX_BUCKETS:,} buckets of this time"
         )
+    if window.begin - _FIRST < length:
+        why = f"{time_text(window.begin)} is too early for buckets of {length_text(length)}"
+        raise InvalidFieldError("from", why)
     begin = window.begin if given[0] else floor_of(window.begin, length)
     end = window.end
     if not given[1] and floor_of(end, length) != end:

@@ -28,7 +28,7 @@ def time_text(time: datetime | None) -> str | None:
 
 def required_time(time: datetime) -> str:
     """Returns a time as `2026-11-22T10:00:00.000000Z`."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def job_json(job: Job) -> JsonObject:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil, floor, log10
 from typing import Final, NamedTuple
 
-from jobledger.infra.analytics.buckets import floor_of
+from jobledger.infra.analytics.buckets import ORIGIN
 
 SIZE: Final = 1000
 """Width and height of the box."""
@@ -170,13 +170,10 @@ def time_ticks(span: Span) -> list[Tick]:
     """Returns round times, as many as can be read easily."""
     length = span.end - span.begin
     step = next((step for step in _STEPS if length <= step * TICKS), length / TICKS or _STEPS[0])
-    first = floor_of(span.begin, step)
-    times = [first + step * n for n in range(TICKS + 2)]
-    return [
-        Tick(round(100 * span.place(time), 3), _label(time, step))
-        for time in times
-        if span.begin <= time <= span.end
-    ]
+    first = (ORIGIN - span.begin) % step
+    after = [first + step * n for n in range(TICKS + 1)]
+    times = [span.begin + each for each in after if each <= length]
+    return [Tick(round(100 * span.place(time), 3), _label(time, step)) for time in times]
 
 
 def _label(time: datetime, step: timedelta) -> str:

@@ -10,7 +10,14 @@ from jobledger.domain.values.filters import Filter
 from jobledger.domain.values.moments import Moment
 from jobledger.infra.read.reader import Counts, Page, Reader
 from jobledger.infra.web.job_rows import Row, rows_of
-from jobledger.infra.web.links import DEFAULT_COLUMNS, LABEL, STATES, FleetLink, most_recent
+from jobledger.infra.web.links import (
+    BEFORE_ALL,
+    DEFAULT_COLUMNS,
+    LABEL,
+    STATES,
+    FleetLink,
+    most_recent,
+)
 from jobledger.infra.web.search import filter_of, labels_in, terms, without
 from jobledger.infra.web.sentence import MAX_QUICK_JOBS
 
@@ -69,7 +76,8 @@ def read_moment(reader: Reader, link: FleetLink) -> Moment:
     if link.at:
         of_itself = "@" in link.at or link.at.startswith("v")
         at = most_recent(link.at, reader.moment(None).time) if ":" in link.at[:3] else link.at
-        return reader.moment(at, None if of_itself else link.clock)
+        moment = reader.moment(at, None if of_itself else link.clock)
+        return moment._replace(time=max(moment.time, BEFORE_ALL))
     return reader.moment("now", link.clock)
 
 

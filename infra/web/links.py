@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import LIVE, JobState
 from jobledger.domain.values.moments import Clock, Moment, parse_clock
+from jobledger.domain.values.names import EARLIEST, parse_text
 from jobledger.domain.values.times import parse_iso
 from jobledger.infra.eventstore.json_view import time_text
 
@@ -59,6 +60,10 @@ ORDERS: Final = {
 }
 """The order of the list after a click on a column's heading."""
 MAX_SKIP: Final = 10_000_000
+BEFORE_ALL: Final = EARLIEST - timedelta(days=1)
+"""A time before all events; a link with an earlier one means this, so that a window may begin before it."""
+AFTER_ALL: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""A time after all events, far enough from the last of all times for the edges of a chart."""
 MAX_KEPT_CHARACTERS: Final = 256
 """The longest value whose quoted form is cached, because values from users may be long."""
 _CLOCK_TIME: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
@@ -108,7 +113,7 @@ class FleetLink(NamedTuple):
             size=_size(fields.get("size", "")),
             page=fields.get("page", ""),
             states=_some("states", fields.get("states"), STATES, DEFAULT_STATES),
-            project=fields.get("project", ""),
+            project=parse_text("project", fields.get("project") or None) or "",
             window=_one("window", fields.get("window", ""), ("", *WINDOWS)),
             tab=_one("tab", fields.get("tab") or "jobs", tuple(TABS)),
             skip=_number("skip", fields.get("skip", "")),
@@ -224,7 +229,9 @@ def parse_instant(field: str, text: str) -> datetime:
 
 
 def _time(field: str, text: str) -> str:
-    return str(time_text(parse_instant(field, text))) if text else ""
+    if not text:
+        return ""
+    return str(time_text(min(max(parse_instant(field, text), BEFORE_ALL), AFTER_ALL)))
 
 
 def _some(

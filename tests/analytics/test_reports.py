@@ -230,6 +230,7 @@ def test_a_report_counts_only_jobs_that_match_the_filter(busy: Ledger) -> None:
         (dict(name="throughput", bucket="0h"), "bucket: '0h' is not like"),
         (dict(name="throughput", bucket="99999w"), "is longer than"),
         (dict(name="throughput", bucket="1s", begin="2026-01-01", end="2026-02-01"), "more than 10,000"),
+        (dict(name="throughput", bucket="520w", begin="0001-01-01"), "from: 0001-01-01T.* is too early"),
         (dict(name="failures", bucket="1h"), "failures has no buckets"),
         (dict(name="throughput", begin="2026-02-01", end="2026-01-01"), "from: 2026-02-01T.* is not before"),
         (dict(name="throughput", begin="2026-02-01", end="2026-02-01"), "from: .* is not before"),

@@ -312,6 +312,7 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         "page=xyz": "token",
         "order=nope": "there is no field",
         "filter=%00": "has a NUL character",
+        "project=%00": "is not 1 to 256 printable characters",
     }.items():
         answer = page.goto(f"{site.url}/?{message}")
         assert answer is not None

@@ -196,6 +196,19 @@ def test_the_failure_before_and_a_moment_by_the_clock(site: Server, visitor: Vis
     expect(page.locator("#moment-problem")).to_contain_text("The moment 'soon' is not a moment")
 
 
+@pytest.mark.parametrize("field", ["at", "from", "to"])
+@pytest.mark.parametrize("path", ["/", "/fleet/list", "/fleet.csv"])
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
+)
+def test_a_link_may_name_any_time(site: Server, path: str, field: str, time: str) -> None:
+    with site.client() as client:
+        answer = client.get(path, params={field: time, "tab": "timeline", "clock": "recorded"})
+        refused = field == "at" and path != "/" and time != "0001-01-01T00:00:00Z"
+        assert answer.status_code == (400 if refused else 200)
+        assert "its log says how" not in answer.text
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_ten_jobs_are_above_the_fold_and_five_on_a_phone(
     site: Server, browser: Browser, scheme: str
