@@ -40,6 +40,7 @@ _LONG_DIGITS: Final = 16  # Of an integer beyond 2^53 - 1, at least.
 _LONG: Final = re.compile(rb"(?:^|[:\[,] ?)-?[0-9]{16}")
 _DIGITS: Final = re.compile(r"[0-9]{16}")
 _DIGITS_BYTES: Final = re.compile(rb"[0-9]{16}")
+HAS_NUL: Final = "has a NUL character, which cannot be stored; remove it"
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -72,9 +73,14 @@ def encode_any(value: Any) -> bytes:
             encoded = rfc8785.dumps(dict(value) if isinstance(value, Mapping) else value)
     except (orjson.JSONEncodeError, rfc8785.CanonicalizationError, RecursionError) as error:
         raise InvalidFieldError("data", _why_not(value, error)) from None
-    if b"\\u0000" in encoded and _NUL.search(encoded):
-        raise InvalidFieldError("data", "has a NUL character, which cannot be stored; remove it")
+    if has_nul(encoded):
+        raise InvalidFieldError("data", HAS_NUL)
     return encoded
+
+
+def has_nul(encoded: bytes) -> bool:
+    """Whether a text in this JSON has a NUL character."""
+    return b"\\u0000" in encoded and _NUL.search(encoded) is not None
 
 
 def _is_doubtful(encoded: bytes) -> bool:

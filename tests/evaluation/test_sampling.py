@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -173,6 +173,14 @@ def test_a_truth_is_accepted_once_and_before_a_run_takes_the_sample(ledger: Ledg
     ("prediction", "field"),
     [
         (Prediction({"text": "a"}, {}, datetime(2026, 1, 1)), r"predictions\[0\].time"),  # noqa: DTZ001
+        (
+            Prediction(
+                {"text": "a"}, {}, datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
+            ),
+            r"predictions\[0\].time: .* is not in the years 1 to 9999 of UTC",
+        ),
+        (Prediction({"text": "a\0"}, {}, BEGIN), r"predictions\[0\].input: has a NUL"),
+        (Prediction({"text": "a"}, {"label": "\0"}, BEGIN), r"predictions\[0\].output: has a NUL"),
         (Prediction({"text": "a" * 300_000}, {}, BEGIN), r"predictions\[0\].input"),
         (Prediction({"text": object()}, {}, BEGIN), r"predictions\[0\]"),
         (

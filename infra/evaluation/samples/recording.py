@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -257,20 +258,26 @@ def _row(index: int, prediction: Prediction) -> JsonObject:
 def _check(first: int, given: Sequence[Prediction]) -> None:
     """Raises InvalidFieldError for what cannot be stored, with its place in the call."""
     for index, prediction in enumerate(given, first):
-        if prediction.time.tzinfo is None:
-            raise InvalidFieldError(
-                f"predictions[{index}].time",
-                f"{prediction.time} has no time zone; give one, such as UTC",
-            )
+        _check_time(f"predictions[{index}].time", prediction.time)
     try:
         encoded = orjson.dumps([prediction[:2] for prediction in given])
-        if len(encoded) <= examples.MAX_BYTES and MARKER not in encoded:
+        doubtful = MARKER in encoded or canonical.has_nul(encoded)
+        if len(encoded) <= examples.MAX_BYTES and not doubtful:
             return  # None of them alone can be too large, then.
     except orjson.JSONEncodeError:
         pass
     for index, prediction in enumerate(given, first):
         for field in ("input", "output", "truth"):
             _check_json(f"predictions[{index}].{field}", getattr(prediction, field))
+
+
+def _check_time(field: str, time: datetime) -> None:
+    if time.tzinfo is None:
+        raise InvalidFieldError(field, f"{time} has no time zone; give one, such as UTC")
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        raise InvalidFieldError(field, f"{time} is not in the years 1 to 9999 of UTC") from None
 
 
 def _check_json(field: str, value: Any) -> None:
@@ -280,6 +287,8 @@ def _check_json(field: str, value: Any) -> None:
         raise InvalidFieldError(field, f"is not JSON: {error}") from None
     if len(encoded) > examples.MAX_BYTES:
         raise InvalidFieldError(field, f"{len(encoded)} bytes; the limit is {examples.MAX_BYTES}")
+    if canonical.has_nul(encoded):
+        raise InvalidFieldError(field, canonical.HAS_NUL)
     if MARKER in encoded:
         # A sample is not an event, so it could not be erased with a subject's key.
         raise InvalidFieldError(
@@ -297,8 +306,11 @@ def _checked(plan: Plan, allowed: Sequence[str] | None, prediction: Prediction) 
 
 
 def _truth_text(plan: Plan, allowed: Sequence[str] | None, index: int, value: Any) -> str:
+    field = f"truths[{index}].truth"
     try:
         examples.check_labels(examples.read_truth(plan, value).labels, allowed)
+        return canonical.encode_any(value).decode()
     except examples.RejectedError as error:
-        raise InvalidFieldError(f"truths[{index}].truth", str(error)) from None
-    return canonical.encode_any(value).decode()
+        raise InvalidFieldError(field, str(error)) from None
+    except InvalidFieldError as error:
+        raise InvalidFieldError(field, error.why) from None
