@@ -230,7 +230,7 @@ def test_boxes_and_files_on_the_command_line(
     assert desk.run("label", "import", name, str(file)) == 0
     assert capsys.readouterr().out == "1 kept, 0 known already; the task is closed\n"
     assert desk.run("label", "import", name, str(file)) == 2
-    assert "several tasks are open; choose one with --run: none" in capsys.readouterr().err
+    assert "has no open task; --run names a closed one" in capsys.readouterr().err
     assert desk.run("label", "import", name, str(file), "--run", "1") == 0
     file.write_text("[\n{")
     assert desk.run("label", "import", name, str(file), "--run", "1") == 2

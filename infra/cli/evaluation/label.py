@@ -159,8 +159,10 @@ def _task(ledger: Ledger, aim: Target, name: str, run: int | None) -> Task:
     if run is not None:
         return find_task(ledger.reader, job, run)
     found = open_tasks(ledger.reader, job)
-    if len(found) != 1:
-        runs = ", ".join(str(task.run) for task in found) or "none"
+    if not found:
+        raise InvalidFieldError("run", f"{job} has no open task; --run names a closed one")
+    if len(found) > 1:
+        runs = ", ".join(str(task.run) for task in found)
         raise InvalidFieldError("run", f"several tasks are open; choose one with --run: {runs}")
     return found[0]
 
