@@ -15,12 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
+from jobledger.domain.metrics.examples import Predicted, Truth
 from jobledger.infra.evaluation.metrics.classification import (
     Bools,
     Floats,
     Scored,
     classification_evaluations,
 )
+from jobledger.infra.evaluation.metrics.evaluate import scored as scored_pairs
 from jobledger.infra.evaluation.metrics.plots import (
     draw_confusion,
     draw_map_over_time,
@@ -279,6 +281,14 @@ def test_several_labels_are_confused_in_pairs() -> None:
         if scored.truth[row, true] and scored.scores[row, value] >= 0.5
     )
     assert pairs_of(scored, multi_label=True) == expected
+
+
+def test_the_higher_score_of_a_repeated_label_counts() -> None:
+    pairs = [(Predicted(["cat", "dog", "cat"], [0.9, 0.5, 0.1]), Truth(["cat"]))]
+    assert scored_pairs(pairs, ["cat", "dog", "cow"]).scores.tolist()[0][:2] == [0.9, 0.5]
+    curves = classification_evaluations(scored_pairs(pairs, ["cat", "dog"]), multi_label=False)
+    [entry] = curves[0]["confusionMatrix"]["row"][0]["entries"]
+    assert entry["annotationSpec"]["displayName"] == "cat"
 
 
 def test_the_bench_measures_what_both_can() -> None:
