@@ -255,6 +255,16 @@ def test_hidden_characters_are_named(site: Server, visitor: Visitor) -> None:
     expect(visitor.page.locator("#events")).to_contain_text("⟨U+202E⟩")
 
 
+def test_a_long_message_fits_the_explanation(dsn: str, browser: Browser) -> None:
+    with new_server(dsn) as server, visiting(browser, viewport={"width": 400, "height": 800}) as it:
+        server.ledger.create("projects/p/jobs/long")
+        server.ledger.failed("projects/p/jobs/long", "\u202e" + "x" * 2_000)
+        it.page.goto(f"{server.url}/jobs/projects/p/jobs/long")
+        tab(it, "Why")
+        expect(it.page.locator("#reasons")).to_contain_text("⟨U+202E⟩xxx")
+        it.is_content()
+
+
 def test_links_of_the_operator(dsn: str, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "JOBLEDGER_LINK_TEMPLATES",

@@ -272,7 +272,7 @@ async function showReasons() {
   const at = step ? `v${step.event.version}` : "";
   const { chain, conclusion, holds } = await load("why", { at });
   if (wanted !== now.step) return;
-  render(html`<ol>${chain.map(({ sentence }) => html`<li>${sentence}</li>`)}</ol><p>${conclusion}</p>
+  render(html`<ol>${chain.map(({ sentence }) => html`<li>${visible(sentence)}</li>`)}</ol><p>${visible(conclusion)}</p>
     ${holds.map((sentence) => html`<p>${visible(sentence)}</p>`)}`, part("reasons"));
 }
 
