@@ -251,6 +251,8 @@ START, END = f"{JOB}.evaluation_job_run_time_start", f"{JOB}.evaluation_job_run_
         (f"{JOB}.job_state = RUNNING", ""),
         (f"{LABEL} = dog", "a2dog b1dog a1dog"),
         (f'{LABEL} = "a cow"', "b1a_cow"),
+        (f"{LABEL} : dog", "a2dog b1dog a1dog"),
+        (f"{LABEL} = * AND {JOB}.model_id = cats", "a2cat a2dog a1cat a1dog"),
         (f"{LABEL} = d", ""),
         (f"{LABEL} = dog OR {LABEL} = cat", "a2cat a2dog b1dog a1cat a1dog"),
         (f"{LABEL} = dog AND {LABEL} = cat", ""),

@@ -81,7 +81,7 @@ def of_model(restriction: Restriction) -> Restriction:
     return Restriction(("spec", "modelVersion"), restriction.comparator, versions, (True, True))
 
 
-LABEL: Final = ("label",)
+LABEL: Final = ("annotation_spec",)
 JOB_ID: Final = ("job_id",)
 RUN_TIME: Final = ("run_time",)
 
