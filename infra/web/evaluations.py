@@ -75,8 +75,16 @@ def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluati
         if run in known
     }
     live = (job.name for job in page.jobs if job.state not in TERMINAL)
-    tasks = [task for each in live for task in open_tasks(reader, each)]
+    tasks = [task for each in live for task in _open_tasks(reader, each)]
     return _shown(pinned._replace(job=name), jobs, found)._replace(tasks=tasks)
+
+
+def _open_tasks(reader: Reader, name: str) -> list[Task]:
+    """The job's open tasks; none if it was deleted since the moment, or its plan cannot be read."""
+    try:
+        return open_tasks(reader, name)
+    except (JobNotFoundError, InvalidFieldError):
+        return []
 
 
 def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...]]]:

@@ -252,6 +252,18 @@ def evaluated(ledger: Ledger) -> str:
     return name
 
 
+def test_a_saved_link_to_evaluations_outlives_a_job(dsn: str) -> None:
+    with new_server(dsn) as server, server.client() as client:
+        ledger = server.ledger
+        ledger.create("projects/p/evaluationJobs/gone")
+        moment = ledger.moment("now")
+        ledger.delete("projects/p/evaluationJobs/gone", stop=True)
+        asked = {"report": "evaluations", "at": f"{moment.time.isoformat()}@{moment.position}"}
+        answer = client.get("/reports", params=asked)
+        assert answer.status_code == 200
+        assert "projects/p/evaluationJobs/gone" in answer.text
+
+
 def test_evaluations_have_their_curves(dsn: str, visitor: Visitor) -> None:
     page = visitor.page
     with new_server(dsn) as server:
