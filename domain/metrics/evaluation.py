@@ -6,7 +6,7 @@ can neither sample nor run: `read_plan` says why.
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError, shown
 from jobledger.domain.values.canonical import JsonObject
@@ -29,6 +29,43 @@ IMAGE_REPLICAS: Final = (1, 3, 5)
 MAX_REPLICAS: Final = 100
 MAX_QUESTION_SECONDS: Final = 3_600
 COCO_IOU: Final = 0.5
+MAX_WHOLE: Final = 2**31 - 1
+_OBJECT: Final = (dict,)
+_TEXT: Final = (str,)
+_WHOLE: Final = (int,)
+_NUMBER: Final = (int, float)
+_WORDS: Final = {
+    _OBJECT: "an object",
+    _TEXT: "a string",
+    _WHOLE: "a whole number",
+    _NUMBER: "a number",
+}
+_BOX_OPTIONS: Final = (CONFIG, "evaluationConfig", "boundingBoxEvaluationOptions")
+_TYPES: Final[dict[tuple[str, ...], tuple[type, ...]]] = {
+    ("modelVersion",): _TEXT,
+    ("annotationSpecSet",): _TEXT,
+    (CONFIG,): _OBJECT,
+    (CONFIG, "inputConfig"): _OBJECT,
+    (CONFIG, "inputConfig", "annotationType"): _TEXT,
+    (CONFIG, "inputConfig", "classificationMetadata"): _OBJECT,
+    (CONFIG, "bigqueryImportKeys"): _OBJECT,
+    (CONFIG, "exampleCount"): _WHOLE,
+    (CONFIG, "exampleSamplePercentage"): _NUMBER,
+    (CONFIG, "humanAnnotationConfig"): _OBJECT,
+    (CONFIG, "humanAnnotationConfig", "instruction"): _TEXT,
+    (CONFIG, "humanAnnotationConfig", "replicaCount"): _WHOLE,
+    (CONFIG, "imageClassificationConfig"): _OBJECT,
+    (CONFIG, "imageClassificationConfig", "answerAggregationType"): _TEXT,
+    (CONFIG, "textClassificationConfig"): _OBJECT,
+    (CONFIG, "textClassificationConfig", "answerAggregationType"): _TEXT,
+    (CONFIG, "evaluationJobAlertConfig"): _OBJECT,
+    (CONFIG, "evaluationJobAlertConfig", "minAcceptableMeanAveragePrecision"): _NUMBER,
+    (CONFIG, "evaluationJobAlertConfig", "email"): _TEXT,
+    _BOX_OPTIONS[:2]: _OBJECT,
+    _BOX_OPTIONS: _OBJECT,
+    (*_BOX_OPTIONS, "iouThreshold"): _NUMBER,
+}
+"""The types of the values of a plan, an object before its fields."""
 _MODEL_VERSION: Final = re.compile(r"projects/[^/]+/models/([^/]+)/versions/([^/]+)")
 _BIGQUERY: Final = re.compile(r"bq://[^/\s]+(/[^/\s]+){0,2}")
 _LABEL_GROUP: Final = re.compile(r"[a-zA-Z\d_-]{0,128}", re.ASCII)
@@ -70,21 +107,24 @@ def read_plan(spec: JsonObject) -> Plan:
     """Reads the plan of a job from its spec.
 
     Args:
-        spec: The job's spec, an EvaluationJob as JSON that `check_job` accepted.
+        spec: The job's spec, an EvaluationJob as JSON. `check_job` need not have accepted it, as
+            jobs may be created without Data Labeling's API.
 
     Returns:
         The plan.
 
     Raises:
-        InvalidFieldError: The spec has no inputConfig.
+        InvalidFieldError: The spec has no inputConfig, or a value that no plan can have.
     """
+    _check_types(spec)
     config = spec.get(CONFIG) or {}
     given = config.get("inputConfig") or {}
     if "annotationType" not in given:
         raise InvalidFieldError(
             f"{CONFIG}.inputConfig", "is missing; without it the job cannot sample predictions"
         )
-    match = _MODEL_VERSION.fullmatch(spec.get("modelVersion", ""))
+    _check_keys(config.get("bigqueryImportKeys") or {})
+    match = _MODEL_VERSION.fullmatch(spec.get("modelVersion") or "")
     model, version = match.groups() if match else ("", "")
     human = config.get("humanAnnotationConfig") or {}
     labeled = (
@@ -98,17 +138,37 @@ def read_plan(spec: JsonObject) -> Plan:
         annotation=given["annotationType"],
         multi_label=bool((given.get("classificationMetadata") or {}).get("isMultiLabel")),
         keys=config.get("bigqueryImportKeys") or {},
-        example_count=config.get("exampleCount", 0),
-        fraction=config.get("exampleSamplePercentage", 0.0),
+        example_count=config.get("exampleCount") or 0,
+        fraction=config.get("exampleSamplePercentage") or 0.0,
         by_people=bool(spec.get("labelMissingGroundTruth")),
-        instruction=human.get("instruction", ""),
+        instruction=human.get("instruction") or "",
         replica_count=human.get("replicaCount") or 1,
-        aggregation=labeled.get("answerAggregationType", "MAJORITY_VOTE"),
-        spec_set=spec.get("annotationSpecSet", ""),
+        aggregation=labeled.get("answerAggregationType") or "MAJORITY_VOTE",
+        spec_set=spec.get("annotationSpecSet") or "",
         iou_threshold=boxed.get("iouThreshold") or COCO_IOU,
-        min_precision=alert.get("minAcceptableMeanAveragePrecision", 0.0),
-        email=alert.get("email", ""),
+        min_precision=alert.get("minAcceptableMeanAveragePrecision") or 0.0,
+        email=alert.get("email") or "",
     )
+
+
+def _check_types(spec: JsonObject) -> None:
+    """Raises InvalidFieldError for the first value of a plan that has the wrong type, or is too large."""
+    for path, kinds in _TYPES.items():
+        value: Any = spec
+        for part in path:
+            value = None if value is None else value.get(part)
+        if value is not None and type(value) not in kinds:
+            _refuse(".".join(path), f"must be {_WORDS[kinds]}, not {shown(value)}")
+        if kinds == _WHOLE and value is not None and abs(value) > MAX_WHOLE:
+            _refuse(".".join(path), f"{value} is too large; the limit is {MAX_WHOLE}")
+
+
+def _check_keys(keys: JsonObject) -> None:
+    """Raises InvalidFieldError for a key that is no name of a field of predictions."""
+    for key, value in keys.items():
+        if type(value) is not str:
+            field = f"{CONFIG}.bigqueryImportKeys.{key[:80]}"
+            _refuse(field, f"must be a string, not {shown(value)}")
 
 
 class Names(NamedTuple):

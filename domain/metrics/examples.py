@@ -146,6 +146,8 @@ def check_labels(labels: Sequence[str], allowed: Sequence[str] | None) -> None:
 
 
 def _wanted(plan: Plan, given: Any, key: str, where: str) -> Any:
+    if not plan.keys.get(key):
+        raise RejectedError(f"the job's bigqueryImportKeys have no {key}")
     value = _found(given, plan.keys[key])
     if value is None:
         raise RejectedError(f"the {where} has no {plan.keys[key]!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -195,6 +196,31 @@ def test_a_job_without_an_input_is_kept_and_cannot_be_planned() -> None:
             INPUT,
             "is missing; without it the job cannot sample predictions",
         )
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("evaluationJobConfig", "x"),
+        ("evaluationJobConfig.inputConfig", [1]),
+        ("evaluationJobConfig.inputConfig.annotationType", {}),
+        ("evaluationJobConfig.bigqueryImportKeys.label_json_key", 5),
+        ("evaluationJobConfig.exampleCount", "many"),
+        ("evaluationJobConfig.exampleCount", 2**40),
+        ("evaluationJobConfig.exampleSamplePercentage", "1"),
+        ("evaluationJobConfig.evaluationConfig.boundingBoxEvaluationOptions.iouThreshold", "x"),
+        ("modelVersion", 7),
+    ],
+)
+def test_a_value_that_no_plan_can_have_is_named_by_its_path(path: str, value: Any) -> None:
+    spec = deepcopy(spec_of())
+    *above, last = path.split(".")
+    part = spec
+    for each in above:
+        part = part.setdefault(each, {})
+    part[last] = value
+    with pytest.raises(InvalidFieldError, match=re.escape(path)):
+        read_plan(spec)
 
 
 def test_a_plan_holds_every_field_of_the_body() -> None:

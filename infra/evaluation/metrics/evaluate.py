@@ -105,15 +105,13 @@ def _measured(
 
 
 def scored(pairs: Sequence[tuple[Predicted, Truth]], labels: Sequence[str]) -> Scored:
-    """Predictions and truths as the matrices that measures are taken of; NaN where nothing was predicted.
-
-    Of a label that was predicted twice for an example, the higher score counts.
-    """
+    """Predictions and truths as the matrices that measures are taken of; NaN where nothing was predicted."""
     truth = np.zeros((len(pairs), len(labels)), dtype=np.bool_)
     truth[_places([true.labels for _, true in pairs], labels)] = True
     scores = np.full((len(pairs), len(labels)), np.nan)
     given = chain.from_iterable(predicted.scores for predicted, _ in pairs)
     places = _places([predicted.labels for predicted, _ in pairs], labels)
+    # Of a label that was predicted twice for an example, the higher score counts.
     np.fmax.at(scores, places, np.fromiter(given, float))
     return Scored(labels, truth, scores)
 

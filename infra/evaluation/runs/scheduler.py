@@ -151,8 +151,9 @@ class Scheduler:
 
     def due(self, job: Job, now: datetime) -> datetime | None:
         """When the job's next run was due, if it is by now: the last time, if several were missed."""
+        text = job.spec.get("schedule")
         try:
-            schedule = parse_schedule(job.spec.get("schedule", ""))
+            schedule = parse_schedule(text if isinstance(text, str) else "")
         except InvalidFieldError:
             return None
         last = last_run(job.output).run_time or job.create_time or now
