@@ -33,6 +33,9 @@ DAY: Final = timedelta(days=1)
 RUN_TIME: Final = time(10, tzinfo=UTC)
 """The time of day at which Google runs evaluation jobs, whatever their schedules say."""
 
+_LOOK_BACK: Final = (
+    timedelta(hours=1), DAY, 32 * DAY, 366 * DAY, 41 * 366 * DAY, 400 * 366 * DAY,
+)  # fmt: skip
 WANTED: Final = (
     "a crontab ('0 10 * * *', '@daily') nor App Engine's cron text ('every 24 hours', "
     "'every monday 09:00', '1,15 of month 10:00')"
@@ -150,6 +153,22 @@ class Schedule:
         except OverflowError:
             return None
 
+    def last_before(self, since: datetime, now: datetime) -> datetime | None:
+        """Returns the last time (UTC) after `since` and up to `now`; None if there is none."""
+        since, now = since.astimezone(UTC), now.astimezone(UTC)
+        if isinstance(self._rule, _Interval) and self._rule.window is None:
+            steps = (now - since) // self._rule.step
+            return since + steps * self._rule.step if steps > 0 else None
+        # Other times do not follow from each other, so the nearest ones are looked for first.
+        for length in _LOOK_BACK:
+            begin = max(since, now - length)
+            last, due = None, self.next_after(begin)
+            while due is not None and due <= now:
+                last, due = due, self.next_after(due)
+            if last is not None or begin == since:
+                return last
+        return None
+
     def interval(self, since: datetime) -> timedelta:
         """Returns the time between the first and the second run after `since`; others may differ.
 
@@ -182,6 +201,14 @@ def due_daily(schedule: Schedule, last: datetime) -> datetime:
     earliest = last.astimezone(UTC) + (days - 1) * DAY
     due = datetime.combine(earliest, RUN_TIME)
     return due if due > earliest else due + DAY
+
+
+def last_daily(schedule: Schedule, since: datetime, now: datetime) -> datetime | None:
+    """Returns the last run up to `now` by Google's rules, if `since` was the run before; None if none is due."""
+    last, due = None, due_daily(schedule, since)
+    while due <= now:
+        last, due = due, due_daily(schedule, due)
+    return last
 
 
 def due_exactly(schedule: Schedule, last: datetime) -> datetime | None:

@@ -398,6 +398,24 @@ def test_no_interval_goes_beyond_the_last_year() -> None:
             schedule.interval(since)
 
 
+@pytest.mark.parametrize(
+    ("text", "days", "expected"),
+    [
+        ("* * * * *", 20_000, "2024-10-04T09:30:00Z"),
+        ("every 1 minutes", 20_000, "2024-10-04T09:30:00Z"),
+        ("every 50 hours", 2, None),
+        ("every 50 hours", 5, "1970-01-05T13:30:00Z"),
+        ("0 0 29 2 *", 20_000, "2024-02-29T00:00:00Z"),
+        ("every 2 hours from 22:00 to 04:00", 1, "1970-01-02T04:00:00Z"),
+        ("0 0 1 1 *", 300, None),
+    ],
+)
+def test_the_last_of_many_missed_times(text: str, days: int, expected: str | None) -> None:
+    since = datetime(1970, 1, 1, 9, 30, tzinfo=UTC)
+    found = parse_schedule(text).last_before(since, since + timedelta(days=days))
+    assert found == (expected and datetime.fromisoformat(expected))
+
+
 def test_the_day_of_a_run_is_that_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     last = datetime(2026, 6, 1, 11, 30, tzinfo=UTC)
     with monkeypatch.context() as patch:

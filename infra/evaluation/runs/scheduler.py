@@ -17,7 +17,7 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, LedgerE
 from jobledger.domain.job import Job
 from jobledger.domain.runs import last_run, open_runs
 from jobledger.domain.states import MAY_EXECUTE, allowed
-from jobledger.domain.values.schedules import Schedule, due_daily, due_exactly, parse_schedule
+from jobledger.domain.values.schedules import Schedule, last_daily, parse_schedule
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.evaluation.runs.failures import record_failure
 from jobledger.infra.evaluation.runs.mail import Mailer
@@ -32,12 +32,10 @@ TRY_LEADING: Final = sql.load(__package__, "try_leading")
 LOG: Final = logging.getLogger("jobledger.scheduler")
 ACTOR: Final = "scheduler"
 _MAY_EXECUTE: Final = [state.name for state in sorted(MAY_EXECUTE)]
-MAX_MISSED: Final = 100_000
-"""The most intervals that are searched for the last missed one."""
 
-Due = Callable[[Schedule, datetime], datetime | None]
-"""Returns when the next run is due after a run, or after the creation of the job, at a time."""
-RULES: Final[dict[str, Due]] = {"daily": due_daily, "exact": due_exactly}
+LastDue = Callable[[Schedule, datetime, datetime], datetime | None]
+"""Returns when a run was due last, after the last run or the creation of the job and up to now."""
+RULES: Final[dict[str, LastDue]] = {"daily": last_daily, "exact": Schedule.last_before}
 """`daily` is the rule of Google's service: whole days, at 10:00 UTC."""
 
 
@@ -77,7 +75,7 @@ class Scheduler:
         if rule not in RULES:
             raise InvalidFieldError("schedules", f"{rule!r} is not one of {', '.join(RULES)}")
         self._store = store
-        self._due = RULES[rule]
+        self._last_due = RULES[rule]
         self._mailer = mailer
         self._clock = clock
         self._also = also
@@ -156,14 +154,8 @@ class Scheduler:
             schedule = parse_schedule(text if isinstance(text, str) else "")
         except InvalidFieldError:
             return None
-        last = last_run(job.output).run_time or job.create_time or now
-        missed = None
-        for _ in range(MAX_MISSED):
-            due = self._due(schedule, last)
-            if due is None or due > now:
-                return missed
-            missed = last = due
-        return missed
+        since = last_run(job.output).run_time or job.create_time or now
+        return self._last_due(schedule, since, now)
 
 
 @contextmanager
