@@ -50,6 +50,13 @@ class Evaluations(NamedTuple):
     matrix: list[tuple[str, list[Cell]]]
     tasks: list[Task]
     """The labeling tasks that wait for answers."""
+    overall: JsonObject = {}
+    """The metrics over all labels, whose matrix may have more than the shown labels."""
+
+    @property
+    def label_count(self) -> int:
+        """How many labels the whole confusion matrix has."""
+        return len(_rows(self.overall))
 
 
 def read_evaluations(reader: Reader, link: ReportLink, scope: Scope) -> Evaluations:
@@ -95,8 +102,9 @@ def rows_of(shown: Evaluations, of: str) -> tuple[list[str], list[tuple[Any, ...
         case "runs":
             return ["run", "time", "items", "meanAveragePrecision", "areaUnderCurve"], [*shown.runs]
         case "matrix":
-            rows = [(label, *(cell.items for cell in cells)) for label, cells in shown.matrix]
-            return ["true", *shown.labels], rows
+            labels, matrix = _matrix(_rows(shown.overall))
+            rows = [(label, *(cell.items for cell in cells)) for label, cells in matrix]
+            return ["true", *labels], rows
     raise InvalidFieldError("of", f"{of[:40]!r} is not curve, runs or matrix")
 
 
@@ -111,10 +119,10 @@ def _shown(link: ReportLink, jobs: list[str], found: dict[int, list[JsonObject]]
     span = Span(runs[0].time, runs[-1].time)
     over_time = lines(span, {"mAP": [(run.time, run.precision) for run in runs]}, top=1)
     metrics = [reading.metrics_of(result) for result in found[number]]
-    labels, matrix = _matrix(metrics[0])
+    labels, matrix = _matrix(_rows(metrics[0])[:MAX_LABELS])
     points = _points(metrics[0]["prCurve"])
     curve = curves({_label(each): [(r, p) for _, r, p in _points(each["prCurve"])] for each in metrics[:MAX_CURVES]})  # fmt: skip
-    return Evaluations(link, jobs, runs, over_time, curve, points, labels, matrix, [])
+    return Evaluations(link, jobs, runs, over_time, curve, points, labels, matrix, [], metrics[0])
 
 
 def _run(number: int, result: JsonObject) -> Run:
@@ -135,9 +143,14 @@ def _points(curve: JsonObject) -> list[tuple[float, float, float]]:
     ]  # fmt: skip
 
 
-def _matrix(metrics: JsonObject) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
+def _rows(metrics: JsonObject) -> list[JsonObject]:
+    """Returns the rows of the confusion matrix; none for boxes."""
+    rows: list[JsonObject] = metrics.get("confusionMatrix", {}).get("row", [])
+    return rows
+
+
+def _matrix(rows: list[JsonObject]) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
     """Returns the labels of the columns, and one row for each label; both are empty if there is no matrix."""
-    rows = metrics.get("confusionMatrix", {}).get("row", [])[:MAX_LABELS]
     labels = [str(row["annotationSpec"]["displayName"]) for row in rows]
     return labels, [(label, _cells(row, labels)) for label, row in zip(labels, rows, strict=True)]
 

@@ -11,12 +11,13 @@ from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.analytics.analysis import report
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
+from jobledger.infra.evaluation.samples.outcomes import Prediction
 from jobledger.infra.evaluation.samples.reading import metrics_of, read_evaluated
 from jobledger.infra.evaluation.tasks.labeling import answer
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import Visitor, visiting
-from tests.evaluation_jobs import Clock, make_job, predictions_of, spec_of
+from tests.evaluation_jobs import BEGIN, Clock, make_job, predictions_of, spec_of
 from tests.labeling import ask_people
 from tests.servers import Server, new_server, serving
 
@@ -250,6 +251,25 @@ def evaluated(ledger: Ledger) -> str:
     clock.forward(hours=1)
     Scheduler(ledger, clock=clock).do_due()
     return name
+
+
+def test_a_large_confusion_matrix_is_a_whole_file(dsn: str) -> None:
+    labels = [f"label {n:02}" for n in range(45)]
+    with new_server(dsn) as server, server.client() as client:
+        clock = Clock()
+        name = make_job(server.ledger, spec_of())
+        given = [
+            Prediction({"text": label}, {"label": [label], "score": [1]}, BEGIN, None, label)
+            for label in labels
+        ]
+        server.ledger.record_predictions(name, given)
+        clock.forward(days=1)
+        Scheduler(server.ledger, clock=clock).do_due()
+        address = f"/reports?report=evaluations&job={name}"
+        assert "all 45 labels; the first 40 are shown here" in client.get(address).text
+        file = client.get(address.replace("/reports", "/reports.csv") + "&of=matrix").text
+        assert file.splitlines()[0] == ",".join(["true", *labels])
+        assert sum(row.split(",").count("1") for row in file.splitlines()) == 45
 
 
 def test_a_saved_link_to_evaluations_outlives_a_job(dsn: str) -> None:
