@@ -67,6 +67,7 @@ AFTER_ALL: Final = datetime(9000, 1, 1, tzinfo=UTC)
 MAX_KEPT_CHARACTERS: Final = 256
 """The longest value whose quoted form is cached, because values from users may be long."""
 _CLOCK_TIME: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
+_POSITION: Final = re.compile(r"[0-9]{1,18}")
 STATES: Final = tuple(state.name for state in sorted(JobState))
 DEFAULT_STATES: Final = tuple(state.name for state in sorted(LIVE))
 """States of the chart by default: the live ones, as the number of ended jobs only grows."""
@@ -168,11 +169,11 @@ class JobLink(NamedTuple):
         """Parses a query; raises InvalidFieldError."""
         at = fields.get("at", "").strip()
         until = fields.get("until", "").removeprefix("@")
-        if until and not (until.isascii() and until.isdigit() and len(until) <= 18):
+        if until and not _POSITION.fullmatch(until):
             raise InvalidFieldError("until", f"{until[:40]!r} is not a position, such as 4711")
         clock = parse_clock(fields.get("clock") or None) or Clock.OCCURRED
         _, _, known = at.partition("@")
-        if not until and clock is Clock.OCCURRED and known.isdigit():
+        if not until and clock is Clock.OCCURRED and _POSITION.fullmatch(known):
             until = known  # The fleet's links have the position in the moment.
         return cls(fields.get("ledger", ""), at, clock, int(until) if until else None)
 

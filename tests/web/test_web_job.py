@@ -490,6 +490,8 @@ def test_a_broken_link_says_what_is_broken(site: Server, visitor: Visitor) -> No
         f"{TOLD}?until=99999999": "there is no position 99999999 yet",
         f"{TOLD}?until=x": "'x' is not a position",
         f"{TOLD}?clock=sun": "not a clock",
+        f"{TOLD}?at=2026-01-01@%C2%B2": "is not a moment",
+        f"{TOLD}?at=2026-01-01@{'9' * 5_000}": "",
         f"{TOLD}?at=soon": "'soon' is not a moment",
         f"{TOLD}?ledger=other": "the link is of the ledger 'other'",
         "nonsense": "is not of the form projects/PROJECT/jobs/ID",
