@@ -46,11 +46,12 @@ class Group(NamedTuple):
 
 
 class Failures(NamedTuple):
-    """The groups of the `jobs` that failed, largest first; `cut` says that there are more jobs."""
+    """The largest groups of the `jobs` that failed, of all `messages`; `cut` says that there are more jobs."""
 
     groups: list[Group]
     jobs: int
     cut: bool
+    messages: int
 
 
 def read_failures(
@@ -79,7 +80,7 @@ def _grouped(jobs: list[Job], link: FleetLink, whole: str, moment: Moment) -> Fa
     largest = max(map(len, by_message.values()), default=1)
     groups = [_group(message, of, link, whole, moment, largest) for message, of in by_message.items()]  # fmt: skip
     groups.sort(key=lambda group: (-group.jobs, -group.last.timestamp()))
-    return Failures(groups[:MAX_GROUPS], len(jobs), cut=False)
+    return Failures(groups[:MAX_GROUPS], len(jobs), cut=False, messages=len(groups))
 
 
 def _group(

@@ -170,6 +170,16 @@ def test_failures_are_grouped_by_message(site: Server, visitor: Visitor) -> None
     expect(page.locator("#as-of")).to_contain_text("120 jobs")
 
 
+def test_failures_say_how_many_messages_are_left_out(dsn: str) -> None:
+    with new_server(dsn) as server, server.client() as client:
+        for n in range(52):
+            server.ledger.create(f"projects/p/jobs/f{n}")
+            server.ledger.failed(f"projects/p/jobs/f{n}", f"message {n}")
+        found = client.get("/", params={"tab": "failures"}).text
+    assert "52 jobs failed or expired in the time shown" in found
+    assert "the 50 most frequent of 52 messages are shown" in found
+
+
 def test_the_timeline_has_lanes_by_label(site: Server, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(f"{site.url}/?window=7d&tab=timeline&by=team")
