@@ -60,8 +60,10 @@ REFUSALS: Final = (
     "permission denied for database",
 )
 """Parts of messages of a server that refuses a login."""
-ENDED: Final = {"57P01", "57P02", "57P05"}
-"""SQLSTATEs for which the server closes the connection: a shutdown, a crash, or a timeout."""
+ENDED: Final = {"57P01", "57P02", "57P05", "25P03", "25P04"}
+"""SQLSTATEs for which the server closes the connection: a shutdown, a crash, or a timeout, also of a transaction."""
+LOST: Final = (errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout)
+"""Errors of those that are no OperationalError."""
 REFUSED_PARAMETER: Final = "unsupported startup parameter"
 """A part of pgbouncer's message if it does not pass `options` on."""
 LIMIT_QUERIES: Final = "SELECT set_config('statement_timeout', %s, false)"
@@ -222,7 +224,7 @@ def _raise_translated(given: Exception) -> None:
         raise QueryTimeoutError(error.diag.message_primary or str(error)) from None
     except errors.ReadOnlySqlTransaction:
         raise ReadOnlyServerError from None
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except (*LOST, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if _is_of_pool(error, "PoolClosed") and not CONNECTIONS.ended:
             raise LedgerClosedError from None
         if REFUSED_PARAMETER in str(error):

@@ -13,6 +13,8 @@ from psycopg.types.json import set_json_loads
 SET_SESSION: Final = sql.load(__package__, "set_session")
 BACKEND: Final = -1
 """The column of `set_session` that is the process of the server."""
+WAIT_IN_TRANSACTION: Final = "SET LOCAL idle_in_transaction_session_timeout = 0"
+"""Lets the transaction wait as long as its reader needs between two fetches."""
 _SEARCH_PATH: Final = re.compile(r"-c search_path=(\S+)")
 
 

@@ -21,6 +21,7 @@ from jobledger.infra.postgres.connections import (
     reading_again,
     translated,
 )
+from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
 from jobledger.infra.read.filter_sql import Rendering, asks_for_label
 from jobledger.infra.read.moments import Seen
 from jobledger.infra.read.part_of_list import PartOfList
@@ -138,6 +139,7 @@ class JobLists:
             connection.transaction(),
             connection.cursor("jobs") as cursor,
         ):
+            connection.execute(WAIT_IN_TRANSACTION)
             cursor.itersize = 2_000
             cursor.execute(*_listing(self._aware(query, connection), limit))
             yield from map(job_of, cursor)

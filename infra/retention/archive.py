@@ -21,6 +21,7 @@ from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
+from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.retention.holds import Hold, read_holds
 from jobledger.infra.transfer.export import HISTORY_VERSION, history_json, whole, write_history
@@ -104,6 +105,7 @@ class Source:
             self._connection.cursor("prunable_events") as cursor,
         ):
             self._connection.execute(PLAN_FOR_ALL)
+            self._connection.execute(WAIT_IN_TRANSACTION)
             cursor.execute(READ_PRUNABLE_EVENTS, binary=True)
             while rows := cursor.fetchmany(BATCH):
                 for row in rows:

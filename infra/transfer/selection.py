@@ -11,6 +11,7 @@ from jobledger.infra.eventstore.json_view import moment_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
 from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL, Composed
 
@@ -83,6 +84,7 @@ def select(
         connection.cursor("export") as cursor,
     ):
         connection.execute(PLAN_FOR_ALL)
+        connection.execute(WAIT_IN_TRANSACTION)
         cursor.execute(statement, parameters, binary=True)
         states = _States(connection)
         while rows := cursor.fetchmany(BATCH):

@@ -19,6 +19,7 @@ from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
 from jobledger.infra.upkeep.evaluations import check_evaluations
 from jobledger.infra.upkeep.findings import Finding
 from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables
@@ -99,6 +100,7 @@ def _one_moment(
     """A transaction with one snapshot; `snapshot` is one that another session exported."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.execute(WAIT_IN_TRANSACTION)
         if snapshot:
             connection.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(Literal(snapshot)))
         lock_rows(connection, tables)

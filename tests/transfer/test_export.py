@@ -17,6 +17,7 @@ from jobledger.infra.transfer import export as exporting
 from jobledger.infra.transfer.export import Format, export
 from jobledger.infra.transfer.read_export import open_history
 from jobledger.infra.transfer.selection import select
+from psycopg.conninfo import make_conninfo
 
 from tests.command_line import Cli
 from tests.exports import BEGIN, GONE, A, B, at, exported, selection
@@ -55,6 +56,20 @@ def test_a_role_that_may_only_append_and_read_exports(dsn: str, past: Ledger) ->
             out = io.BytesIO()
             wanted = selection(application, as_of=at(6).isoformat(), filter=asked)
             assert export(application.reader, wanted, Format.JSONL, out) > 0
+
+
+def test_the_reader_of_an_export_may_be_slower_than_a_transaction_may_wait(
+    dsn: str, ledger: Ledger
+) -> None:
+    ledger.append_many(
+        Event(f"projects/p/jobs/j{number}", 1, Created(), BEGIN) for number in range(1_500)
+    )
+    impatient = make_conninfo(dsn, options="-c idle_in_transaction_session_timeout=50ms")
+    with Ledger.open(impatient, ledger.name) as opened:
+        events = select(opened.reader, selection(opened))
+        assert next(events).position == 1
+        time.sleep(0.3)
+        assert sum(1 for _ in events) == 1_499
 
 
 @pytest.mark.parametrize("format_", list(Format))

@@ -11,6 +11,7 @@ import psycopg
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
 from jobledger.infra.proof.audit.clocks import check_clocks
 from jobledger.infra.proof.audit.erasures import check_keys, erased_events
 from jobledger.infra.proof.audit.evidence import collect, known_keys, read_checkpoint
@@ -152,6 +153,7 @@ class _Audit:
         connection = self._connection
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            connection.execute(WAIT_IN_TRANSACTION)
             evidence = self._collect(trusted)
             compared = [*evidence.checkpoints, *self._start]
             start = next(iter(self._start), None)
@@ -238,6 +240,7 @@ def require_intact(
     """Raises ProofError unless the log's events are those of a checkpoint, and all exist."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.execute(WAIT_IN_TRANSACTION)
         pruned = pruned_ranges(connection)
         if pruned and pruned[0][0] <= checkpoint.size:
             why = f"some of the events under {source} were pruned, so its root cannot be computed again"
