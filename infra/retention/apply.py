@@ -170,6 +170,9 @@ def _apply(
             "rule": {"name": rule.name, "position": stored.position},
         }
         pruning = prune_source(store, source, Export(file, is_there=False), data, actor)
+    if not pruning.jobs:  # All were held meanwhile, or pruned by another run with its own export.
+        file.unlink()
+        return RuleOutcome(rule.name, held=held)
     return RuleOutcome(rule.name, pruning.jobs, pruning.events, held, file)
 
 

@@ -181,6 +181,24 @@ def test_a_job_that_is_held_meanwhile_stays(
     assert [job.name for job in ledger.list()] == [NAME]
 
 
+def test_a_rule_that_prunes_nothing_in_the_end_leaves_no_export(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.create(NAME)
+    ledger.failed(NAME, "x")
+    ledger.set_retention_rule(RetentionRule("all", 0.0))
+    secure = archive.Export.secure
+
+    def late(export: Export, source: archive.Source) -> str:
+        ledger.hold(NAME, "just in time")
+        return secure(export, source)
+
+    monkeypatch.setattr(archive.Export, "secure", late)
+    (outcome,) = ledger.apply_retention(tmp_path).rules
+    assert (outcome.jobs, outcome.file) == (0, None)
+    assert list(tmp_path.iterdir()) == []
+
+
 class _Unchecked(LedgerEventWrite):
     """A rule as another version may have recorded it."""
 
