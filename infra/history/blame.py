@@ -58,7 +58,7 @@ def blame(reader: Reader, name: str, moment: Moment) -> list[Blamed]:
     """
     steps = steps_as_of(reader, name, moment)
     if not steps:
-        raise JobNotFoundError(name)
+        raise JobNotFoundError(name, pruned_before=moment.pruned_before)
     since: dict[str, Blamed] = {}
     for step in steps:
         values = _values(step.after)

@@ -102,7 +102,7 @@ def replay_job(reader: Reader, name: str, until: Moment, hypotheses: Iterable[Da
         for s in steps_as_of(reader, name, until)
     ]
     if not steps:
-        raise JobNotFoundError(name)
+        raise JobNotFoundError(name, pruned_before=until.pruned_before)
     return Replay(name, until, [*steps, *_supposed(steps, hypotheses)])
 
 

@@ -24,6 +24,7 @@ from jobledger.infra.proof.signing import notes
 from jobledger.infra.proof.signing.checkpoints import Checkpoint, open_checkpoint, signed_time
 from jobledger.infra.proof.signing.resumption import Resumption
 from jobledger.infra.proof.signing.signer import read_kept
+from jobledger.infra.read.moments import read_pruned_before
 
 FIND_EVENT: Final = sql.load(__package__, "find_event")
 FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
@@ -204,8 +205,8 @@ def _find(connection: Connection, name: str, version: int | None) -> int:
         if row is not None:
             return int(row[0])
         row = connection.execute(FIND_EVENT, {"name": name, "version": None}).fetchone()
-    if row is None:
-        raise JobNotFoundError(name)
+        if row is None:
+            raise JobNotFoundError(name, pruned_before=read_pruned_before(connection))
     raise InvalidFieldError("version", f"there is no {version}: {name} is at v{row[1]}")
 
 

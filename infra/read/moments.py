@@ -22,7 +22,7 @@ from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.errors import StandbyBehindError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Pool, reading_again, translated
+from jobledger.infra.postgres.connections import Connection, Pool, reading_again, translated
 from jobledger.infra.read.standby import READ_FOLLOWED, Followed, fold_next, pin_time
 from jobledger.projections.catalogue import INTERVALS, SEARCH, Projection
 
@@ -272,3 +272,9 @@ def _check_recorded(position: int, size: int) -> None:
     if position > size:
         why = f"there is no position {position} yet: the ledger ends at {size}"
         raise InvalidFieldError("as_of", why)
+
+
+def read_pruned_before(connection: Connection) -> datetime | None:
+    """Returns the time before which ended jobs were pruned (UTC); None if no job was."""
+    row = connection.execute(READ_PRUNED_BEFORE).fetchone()
+    return None if row is None else row[0]

@@ -18,6 +18,7 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_owner
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.read.moments import read_pruned_before
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.read.store import Store
 
@@ -234,7 +235,7 @@ class _HoldWrite(LedgerEventWrite):
     def do(self, connection: Connection) -> JsonObject:
         """Checks whether the job is held now."""
         if connection.execute(FIND_JOB, (self._name,)).fetchone() is None:
-            raise JobNotFoundError(self._name)
+            raise JobNotFoundError(self._name, pruned_before=read_pruned_before(connection))
         is_pin = self._kind is PIN
         self.check([each for each in read_holds(connection, [self._name]) if each.is_pin is is_pin])
         return self._data
