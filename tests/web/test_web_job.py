@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -307,13 +307,14 @@ def points_at(visitor: Visitor, ledger: Ledger, place: float) -> None:
     data = json.loads(page.locator("#data").text_content() or "")
     scale = [(datetime.fromisoformat(time), at) for time, at in data["scale"]]
     occurred = data["clock"] == "occurred"
-    times = [e.occurred_time if occurred else e.recorded_time for e in ledger.history(data["name"])]
+    told = [e.occurred_time if occurred else e.recorded_time for e in ledger.history(data["name"])]
+    times = [*accumulate(told, max)]  # An event takes effect no earlier than the one before it.
     # The page reckons in milliseconds, and a pixel may be longer than the time between two events.
     box = page.locator("#band").bounding_box()
     assert box is not None
     pixel = 100 / box["width"]
     fewest, most = (
-        sum(each <= time_at(scale, place + sign * pixel) + sign * MILLISECOND for each in times)
+        sum(each <= time_at(scale, place + sign * pixel) + sign * 2 * MILLISECOND for each in times)
         for sign in (-1, 1)
     )
     wanted = "|".join(str(n) for n in range(fewest - 1, most + 2))
