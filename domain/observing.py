@@ -7,6 +7,7 @@ the run is kept as a comment, so that the history stays right and nothing that w
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from jobledger.domain import events as e
@@ -123,7 +124,12 @@ def _of_next_attempt(report: Data, job: Job) -> Data:
 
 
 def catch_up(
-    report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
+    report: Data,
+    job: Job,
+    at: datetime | None = None,
+    past: Sequence[e.Event] | None = None,
+    *,
+    decide: Callable[..., tuple[Data, ...]] = observe,
 ) -> tuple[Data, ...]:
     """Decides on a row that was found in another system after changes of it were seen.
 
@@ -135,6 +141,7 @@ def catch_up(
         job: The job before it.
         at: When it occurred (UTC); None is now.
         past: All events of the job, in the order of versions; None if they were not read.
+        decide: Decides on a change of that system.
 
     Returns:
         The data of the events; none if the history says so already.
@@ -143,28 +150,25 @@ def catch_up(
         JobNotFoundError: The job was never created.
         PastNeededError: `past` is needed, and is None.
     """
-    return _caught_up(observe, report, job, at, past)
+    if job.stage is ABSENT:
+        return decide(report, job, at, past)
+    if isinstance(report, Unreadable):
+        return ()
+    if state_after(type(report).__name__) is job.state and attempts_ahead(report, job, at) == 0:
+        return ()
+    if is_late(job, at):
+        if past is None:
+            raise PastNeededError(job.name)
+        if any(event.occurred_time == at and _is_same(event.data, report) for event in past):
+            return ()
+    facts = decide(report, job, at, past)
+    if isinstance(facts[0], e.Contradicted):
+        return facts if _changes_end(facts[0], report, job, at, past) else ()
+    return () if isinstance(facts[0], e.Commented) else facts
 
 
-def catch_up_in_order(
-    report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
-) -> tuple[Data, ...]:
-    """Decides as `catch_up` on a row of a system that does not name attempts (see `observe_in_order`).
-
-    Args:
-        report: The data of the report.
-        job: The job before it.
-        at: When it occurred (UTC); None is now.
-        past: All events of the job, in the order of versions; None if they were not read.
-
-    Returns:
-        The data of the events; none if the history says so already.
-
-    Raises:
-        JobNotFoundError: The job was never created.
-        PastNeededError: `past` is needed, and is None.
-    """
-    return _caught_up(observe_in_order, report, job, at, past)
+catch_up_in_order: Final = partial(catch_up, decide=observe_in_order)
+"""Decides as `catch_up` on a row of a system that does not name attempts."""
 
 
 def end_unless_ended(
@@ -186,30 +190,6 @@ def end_unless_ended(
         PastNeededError: `past` is needed, and is None.
     """
     return () if job.state in TERMINAL else observe(report, job, at, past)
-
-
-def _caught_up(
-    decide: Callable[..., tuple[Data, ...]],
-    report: Data,
-    job: Job,
-    at: datetime | None,
-    past: Sequence[e.Event] | None,
-) -> tuple[Data, ...]:
-    if job.stage is ABSENT:
-        return decide(report, job, at, past)
-    if isinstance(report, Unreadable):
-        return ()
-    if state_after(type(report).__name__) is job.state and attempts_ahead(report, job, at) == 0:
-        return ()
-    if is_late(job, at):
-        if past is None:
-            raise PastNeededError(job.name)
-        if any(event.occurred_time == at and _is_same(event.data, report) for event in past):
-            return ()
-    facts = decide(report, job, at, past)
-    if isinstance(facts[0], e.Contradicted):
-        return facts if _changes_end(facts[0], report, job, at, past) else ()
-    return () if isinstance(facts[0], e.Commented) else facts
 
 
 def _changes_end(

@@ -494,6 +494,17 @@ def test_an_interrupted_beginning_is_done_again(ledger: Ledger, database: str) -
     assert jobs(ledger) == {f"river-{n}": (S.QUEUED, 1) for n in (1, 2, 3, 4)}
 
 
+def follow_all(ledger: Ledger, database: str, system: str) -> Follower:
+    """Follows a source from its first row through all of its changes."""
+    made, changed, _ = ROWS[system]
+    run(database, *made)
+    attached = follower(ledger, database, system)
+    attached.begin()
+    run(database, *changed)
+    carry_over(attached)
+    return attached
+
+
 def attach_again(ledger: Ledger, database: str, system: str) -> list[str]:
     """Follows from a new slot; returns the types of the events that were new, besides the attachment's own two."""
     run(database, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
@@ -509,14 +520,9 @@ def attach_again(ledger: Ledger, database: str, system: str) -> list[str]:
 def test_rows_that_are_known_are_not_recorded_again(
     ledger: Ledger, database: str, system: str
 ) -> None:
-    made, changed, expected = ROWS[system]
-    run(database, *made)
-    attached = follower(ledger, database, system)
-    attached.begin()
-    run(database, *changed)
-    carry_over(attached)
+    follow_all(ledger, database, system)
     assert attach_again(ledger, database, system) == []
-    assert jobs(ledger) == expected
+    assert jobs(ledger) == ROWS[system][2]
 
 
 @pytest.mark.parametrize(
@@ -547,12 +553,7 @@ def test_what_changed_while_nobody_followed_is_recorded_once(
     name: str,
     after: tuple[JobState, int],
 ) -> None:
-    made, changed, _ = ROWS[system]
-    run(database, *made)
-    attached = follower(ledger, database, system)
-    attached.begin()
-    run(database, *changed)
-    carry_over(attached)
+    follow_all(ledger, database, system)
     run(database, unseen)
     assert attach_again(ledger, database, system) == new
     assert jobs(ledger)[name] == after
