@@ -40,7 +40,7 @@ def create_app(server: ServerContext) -> RequestMiddleware:
 
 def _is_unknown_page(native: FastAPI, scope: Scope) -> bool:
     """Whether a browser requests a page at an unknown path; other clients get JSON there."""
-    if scope["type"] != "http" or scope["method"] not in pages.READING:
+    if scope["type"] != "http" or scope["method"] != "GET":
         return False
     if b"text/html" not in dict(scope["headers"]).get(b"accept", b""):
         return False

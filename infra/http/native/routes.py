@@ -58,7 +58,7 @@ COOKIE: Final = "jobledger_token"
 def authorization_of(request: Request) -> str:
     """Returns the Authorization header, or its value from the cookie of a reading browser."""
     header = request.headers.get("authorization")
-    if header is not None or request.method not in {"GET", "HEAD"}:
+    if header is not None or request.method != "GET":
         return header or ""
     token = request.cookies.get(COOKIE)
     return f"Bearer {token}" if token else ""

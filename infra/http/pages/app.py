@@ -24,14 +24,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 PATHS: Final = ("/assets/", "/favicon.ico", "/fleet", "/jobs/", "/parts/", "/reports")
-READING: Final = frozenset({"GET", "HEAD"})
 SESSION: Final = ("/session", "/session:end")
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
 def serves(method: str, path: str) -> bool:
     """Whether the path belongs to a page or a file of pages; other paths are refused as API paths."""
-    if method not in READING:
+    if method != "GET":
         return method == "POST" and path in SESSION
     return path == "/" or path.startswith(PATHS)
 
