@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.arguments import text_of
+from jobledger.domain.values.times import parse_iso
 
 
 class Clock(StrEnum):
@@ -96,7 +97,7 @@ _ISO: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?\s*(?:Z|[+-]\d\d:?\d\d)?)?",
     re.IGNORECASE,
 )
-_SPACE_BEFORE_ZONE: Final = re.compile(r"\s+(?=[Z+-])")
+_SPACE_BEFORE_ZONE: Final = re.compile(r"\s+(?=[Zz+-])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 WANTED: Final = "vN, @POSITION, an ISO 8601 time, '2h ago', or 'yesterday 14:00'"
 
@@ -180,7 +181,7 @@ def _time(text: str, now: datetime) -> datetime:
             date = now.date() - timedelta(days=day["day"] == "yesterday")
             return datetime.combine(date, at, UTC)
         if _ISO.fullmatch(message):
-            parsed = datetime.fromisoformat(_SPACE_BEFORE_ZONE.sub("", message.upper()))
+            parsed = parse_iso(_SPACE_BEFORE_ZONE.sub("", message))
             return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidFieldError(

@@ -61,6 +61,7 @@ def test_versions_and_positions_are_moments_by_themselves(text: str, moment: AsO
         ("2026-05-01 10:00:00", datetime(2026, 5, 1, 10, tzinfo=UTC)),
         ("2026-05-01t10:00:00z", datetime(2026, 5, 1, 10, tzinfo=UTC)),
         ("2026-05-01 10:00:00 Z", datetime(2026, 5, 1, 10, tzinfo=UTC)),
+        ("2026-05-01t10:00:00 z", datetime(2026, 5, 1, 10, tzinfo=UTC)),
         ("2026-05-01 10:00  -0230", datetime(2026, 5, 1, 12, 30, tzinfo=UTC)),
         ("2026-05-01T10:00:00.123456789Z", datetime(2026, 5, 1, 10, 0, 0, 123_456, tzinfo=UTC)),
         (" 2026-05-01T10:00:00.25+02:00 ", datetime(2026, 5, 1, 8, 0, 0, 250_000, tzinfo=UTC)),

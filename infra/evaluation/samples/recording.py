@@ -14,7 +14,7 @@ from jobledger.domain.metrics.evaluation import Plan, read_plan
 from jobledger.domain.states import ACTIVE, EVALUATION_JOBS
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.domain.values.names import parse_name
+from jobledger.domain.values.names import check_zone, parse_name
 from jobledger.infra.evaluation.samples.outcomes import (
     Prediction,
     RejectedPrediction,
@@ -272,10 +272,8 @@ def _check(first: int, given: Sequence[Prediction]) -> None:
 
 
 def _check_time(field: str, time: datetime) -> None:
-    if time.tzinfo is None:
-        raise InvalidFieldError(field, f"{time} has no time zone; give one, such as UTC")
     try:
-        time.astimezone(UTC)
+        check_zone(field, time).astimezone(UTC)
     except OverflowError:
         raise InvalidFieldError(field, f"{time} is not in the years 1 to 9999 of UTC") from None
 
