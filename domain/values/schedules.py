@@ -211,11 +211,6 @@ def last_daily(schedule: Schedule, since: datetime, now: datetime) -> datetime |
     return last
 
 
-def due_exactly(schedule: Schedule, last: datetime) -> datetime | None:
-    """Returns the next run (UTC) after `last`, exactly by the schedule."""
-    return schedule.next_after(last)
-
-
 @lru_cache(maxsize=256)
 def parse_schedule(text: str) -> Schedule:
     """Parses a crontab or App Engine's cron text.

@@ -12,7 +12,7 @@ from cronsim import CronSim, CronSimError
 from hypothesis import example, given
 from hypothesis import strategies as st
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.values.schedules import Schedule, due_daily, due_exactly, parse_schedule
+from jobledger.domain.values.schedules import Schedule, due_daily, parse_schedule
 
 NOW = datetime(2026, 11, 23, 4, 45, 16, tzinfo=UTC)
 """A Monday, the fourth of its month."""
@@ -145,7 +145,7 @@ def test_the_next_time_is_later_and_in_the_zone_of_the_schedule() -> None:
 def test_nothing_is_due_beyond_the_last_year(text: str) -> None:
     schedule, end = parse_schedule(text), datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
     assert schedule.next_after(end) is None
-    assert due_exactly(schedule, end) is None
+    assert schedule.last_before(end, end) is None
     with pytest.raises(OverflowError, match="not due twice"):
         schedule.interval(end)
     with pytest.raises(OverflowError, match="not due twice"):
@@ -203,7 +203,7 @@ def test_times_only_ever_increase(schedule: Schedule, moment: datetime) -> None:
     for _ in range(6):
         following = schedule.next_after(due[-1])
         assert following is not None
-        assert following == due_exactly(schedule, due[-1])
+        assert schedule.last_before(due[-1], following) == following
         due.append(following)
     assert all(earlier < later for earlier, later in pairwise(due))
     assert schedule.interval(moment) == due[2] - due[1]
