@@ -1,8 +1,8 @@
 """Reads events in order: one job's history, and the live feed of the whole ledger."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from operator import itemgetter
+from itertools import chain, repeat
+from operator import add, itemgetter
 from threading import Event as Signal
 from typing import Any, Final
 
@@ -120,20 +120,27 @@ class Feed:
     def events(
         self, after: int, *, follow: bool, is_reached: bool = False
     ) -> Iterator[RecordedEvent]:
-        """Yields the events after a position, in commit order.
+        """Iterates over the events after a position, in commit order.
 
         Args:
             after: The position; 0 for the first event.
             follow: Wait for more, until the ledger is closed.
             is_reached: Whether the ledger is known to have reached the position.
 
-        Yields:
-            The events.
+        Returns:
+            An iterator of the events.
 
         Raises:
             BeyondEndError: The position is after the last event.
             LedgerUnavailableError: The server cannot be reached.
         """
+        # Not a generator: each event would pass through it.
+        return chain.from_iterable(self._pages(after, follow=follow, is_reached=is_reached))
+
+    def _pages(
+        self, after: int, *, follow: bool, is_reached: bool
+    ) -> Iterator[Iterator[RecordedEvent]]:
+        """Yields the same, page by page."""
         states: dict[str, JobState | None] = {}
         pause = MIN_PAUSE_SECONDS
         if after > MAX_POSITION:
@@ -149,7 +156,7 @@ class Feed:
             if rows:
                 if len(states) > MAX_STATES:
                     states.clear()
-                yield from self._with_states(rows, states)
+                yield self._with_states(rows, states)
                 after, pause = rows[-1][0], MIN_PAUSE_SECONDS
                 is_checked = True
             elif not is_checked:
@@ -176,9 +183,9 @@ class Feed:
                 entered[place] = states[row[1]] = state or states.get(row[1])
         else:
             states.update(zip(map(_NAME, rows), entered, strict=True))
-        pairs = zip(rows, entered, strict=True)
-        # Not a generator: `events` is one already, through which each event passes.
-        return map(_make_event, [(*row, state, None) for row, state in pairs])
+        # Only functions in C are called for each event; RecordedEvent._make would take twice as long.
+        values = map(add, rows, zip(entered, repeat(None)))
+        return map(tuple.__new__, repeat(RecordedEvent), values)
 
     @reading_again
     def _states(
@@ -204,5 +211,3 @@ class Feed:
 
 
 _NAME: Final = itemgetter(1)
-_make_event: Final = partial(tuple.__new__, RecordedEvent)
-"""Does the same as RecordedEvent._make in half the time; every event that is read is made by it."""
