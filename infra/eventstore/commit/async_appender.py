@@ -8,6 +8,7 @@ from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.appender import (
     APPEND,
     FIND_REQUESTS,
+    PLAN_ONCE,
     READ_JOBS,
     append_parameters,
     checked,
@@ -37,6 +38,7 @@ class AsyncAppender:
     async def connect(cls, info: str) -> Self:
         """Connects, and prepares `append`; raises LedgerUnavailableError."""
         appender = cls(await connect_async(info))
+        await appender._connection.execute(PLAN_ONCE)
         await appender._connection.execute(KEEP_SESSION_TO_INDEXES)
         appender._pg.send_prepare(b"append", APPEND)
         await appender._result()
