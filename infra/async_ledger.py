@@ -19,7 +19,7 @@ from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.methods.request import About
 from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.forwarding import documented, of_self, to_part
-from jobledger.infra.ledger import Ledger
+from jobledger.infra.ledger import Ledger, make_again_in_children
 from jobledger.infra.programs.job_function import Function, async_job_function
 from jobledger.infra.programs.run_block import Run, new_run, run_async_block
 from jobledger.infra.read.async_reader import AsyncReader
@@ -74,13 +74,19 @@ class AsyncLedger(Verbs[Coroutine[Any, Any, Job]]):
             threads: How many reads run at once.
         """
         self.ledger = ledger
-        self.reader = AsyncReader(ledger.conninfo, threads)
+        self._threads = threads
+        super().__init__(self._ask)
+        self._make_parts()
+        make_again_in_children(self, AsyncLedger._make_parts)
+
+    def _make_parts(self) -> None:
+        ledger = self.ledger
+        self.reader = AsyncReader(ledger.conninfo, self._threads)
         committer = AsyncCommitter(ledger.conninfo, ledger.writer.committer)
         self.writer = AsyncWriter(
             committer, ledger.reader.feed, ledger.reader.keys, self.reader.run
         )
         self.reads = AsyncReads(ledger.reader, self.reader)
-        super().__init__(self._ask)
 
     @classmethod
     async def open(

@@ -5,9 +5,12 @@ The rule: whatever reads or writes one ledger is a method of `Ledger`, and of `A
 function of the rooms below.
 """
 
+import os
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event as Signal
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
@@ -44,7 +47,25 @@ from jobledger.infra.transfer.import_history import import_history
 from jobledger.infra.transfer.origins import export_origin, origins
 from jobledger.infra.upkeep.rebuild import rebuild
 
+Opened = TypeVar("Opened")
 CATCH_UP_PAUSE_SECONDS: Final = 1.0
+_OPEN: Final = WeakKeyDictionary[Any, Callable[[Any], None]]()
+_OF_PARENTS: Final[list[dict[str, Any]]] = []
+"""Parts of ledgers of processes that this one was forked from: unused, as their locks may be held for ever."""
+
+
+def make_again_in_children(ledger: Opened, make: Callable[[Opened], None]) -> None:
+    """A forked child calls `make` with the ledger, so that it has connections, threads and locks of its own."""
+    _OPEN[ledger] = make
+
+
+def _make_all_again() -> None:
+    for ledger, make in list(_OPEN.items()):
+        _OF_PARENTS.append(vars(ledger).copy())
+        make(ledger)
+
+
+os.register_at_fork(after_in_child=_make_all_again)
 
 
 class Ledger(Verbs[Job]):
@@ -76,12 +97,18 @@ class Ledger(Verbs[Job]):
         Raises:
             ProofError: The witness policy or a key in the settings cannot be read.
         """
+        self._catches_up = catch_up
+        super().__init__(lambda name, make, about: self.writer.write(name, make(), about).result)
+        self._make_parts(info, name)
+        make_again_in_children(self, Ledger._make_again)
+
+    def _make_parts(self, info: str, name: str) -> None:
         activity, settings = Activity(), Settings()
         self.reader = Reader(info, name)
         self._checkpointer = Checkpointer(info, settings, activity.is_recent)
         self.log = TransparencyLog(self._checkpointer, self.reader.pool)
         self.heartbeats = Heartbeats(self.reader.pool)
-        self._workers = self._background_workers(catch_up=catch_up, seal=settings.seal)
+        self._workers = self._background_workers(seal=settings.seal)
 
         def written() -> None:
             activity.note()
@@ -90,7 +117,6 @@ class Ledger(Verbs[Job]):
 
         committer = Committer(lambda: connect(info), written)
         self.writer = Writer(committer, self.reader.feed, self.reader.keys)
-        super().__init__(lambda name, make, about: self.writer.write(name, make(), about).result)
 
     @classmethod
     def open(
@@ -243,9 +269,13 @@ class Ledger(Verbs[Job]):
     record_truths = to_reader(recording.record_truths)
     sampling = to_reader(recording.sampling)
 
-    def _background_workers(self, *, catch_up: bool, seal: bool) -> tuple[BackgroundWorker, ...]:
+    def _make_again(self) -> None:
+        if not self.pool.closed:
+            self._make_parts(self.conninfo, self.name)
+
+    def _background_workers(self, *, seal: bool) -> tuple[BackgroundWorker, ...]:
         workers = []
-        if catch_up:
+        if self._catches_up:
             pause = CATCH_UP_PAUSE_SECONDS
             workers.append(BackgroundWorker(self._catch_up, pause_seconds=pause))
         if seal:

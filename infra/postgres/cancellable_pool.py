@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Callable
 from time import monotonic
@@ -38,6 +39,7 @@ class CancellablePool(ConnectionPool[psycopg.Connection[tuple[Any, ...]]]):
     ) -> None:
         """Takes the arguments of ConnectionPool; `configure` sets up a new connection."""
         self._losses = 0
+        self._process = os.getpid()
 
         def note(connection: psycopg.Connection[Any]) -> None:
             assert isinstance(connection, PooledConnection)
@@ -48,6 +50,11 @@ class CancellablePool(ConnectionPool[psycopg.Connection[tuple[Any, ...]]]):
             connection.made_after = losses
 
         super().__init__(info, connection_class=PooledConnection, configure=note, **options)
+
+    def __del__(self) -> None:
+        # In a forked child, the pool of its parent has no threads, and its lock may be held.
+        if self._process == os.getpid():
+            super().__del__()
 
     def connection(self, timeout: float | None = None) -> Lent:  # type: ignore[override] # It is entered, and no more.
         """Does the same as ConnectionPool.connection, without a transaction: all connections are in autocommit mode."""

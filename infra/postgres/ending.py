@@ -36,6 +36,9 @@ class OpenConnections:
     """All connections of a process to any database, so that they can be closed when it ends."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = Lock()
         self._open: WeakSet[psycopg.BaseConnection[Any]] = WeakSet()
         self._pools: WeakSet[ConnectionPool[Any]] = WeakSet()
@@ -80,9 +83,19 @@ class OpenConnections:
         for pool in pools:
             pool.close(timeout=LOOK_SECONDS)
 
+    def leave_to_parent(self) -> None:
+        """Replaces the sockets of a forked child by the null device; its parent goes on to use them."""
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for connection in list(self._open):
+            with suppress(OSError, psycopg.Error):
+                os.dup2(null, connection.fileno(), inheritable=False)
+        os.close(null)
+        self._begin()
+
 
 CONNECTIONS: Final = OpenConnections()
 """The connections of this process."""
+os.register_at_fork(after_in_child=CONNECTIONS.leave_to_parent)
 
 
 class Ending:

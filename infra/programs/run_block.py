@@ -61,6 +61,7 @@ class Run:
         self._heartbeats = heartbeats
         self._record = record
         self._seconds = seconds
+        self._process = os.getpid()
         self._delivery = Delivery(store, record)
 
     @property
@@ -103,7 +104,12 @@ class Run:
             LOG.warning("%s", note)
 
     def end(self, error: BaseException | None) -> None:
-        """Reports the end; if it cannot be recorded, it is spooled, and a warning is logged."""
+        """Reports the end; if it cannot be recorded, it is spooled, and a warning is logged.
+
+        A forked child that leaves the block ends nothing: its parent is still in it.
+        """
+        if self._process != os.getpid():
+            return
         is_cancelled = isinstance(error, asyncio.CancelledError)
         type_, data = how_it_left(error, self.output, is_cancelled=is_cancelled)
         self._record.reports.append(RunReport(type_, data, datetime.now(UTC)))
