@@ -147,6 +147,17 @@ def test_unsigned_events(examined: Cli, desk: Desk, monkeypatch: pytest.MonkeyPa
     assert "jobledger log checkpoint" in problem(examined, "checkpoint")
 
 
+def test_events_that_were_recorded_in_the_future(examined: Cli, desk: Desk) -> None:
+    """The server's clock was ahead, and is right again."""
+    with desk.ledger.connection() as connection:
+        connection.execute("UPDATE head SET recorded_time = now() + interval '2 hours'")
+    desk.ledger.started("projects/p/jobs/a")
+    assert "which is in the future -> set the clocks" in problem(examined, "checkpoint")
+    done = examined.run("log", "checkpoint")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "covers 1 of 2 events" in done.stderr
+
+
 def test_spooled_runs(examined: Cli) -> None:
     spool = Path(examined.environment["JOBLEDGER_HOME"]) / "spool"
     spool.mkdir(parents=True)

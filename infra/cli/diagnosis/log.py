@@ -13,13 +13,18 @@ from jobledger.infra.proof.log.tree import LogState, Tree
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import find_keys, key_file, last_signed_file, read_text
 from jobledger.infra.proof.signing.notes import Note
-from jobledger.infra.proof.signing.signer import check_growth, read_kept
+from jobledger.infra.proof.signing.signer import MAX_AHEAD_SECONDS, check_growth, read_kept
 from jobledger.infra.settings import Settings
 
 MAX_UNSIGNED_SECONDS: Final = 60.0
 GO_ON: Final = (
     "jobledger verify --proof names what was changed; after a failover or a restored backup,"
     " jobledger log resume shows what was lost; with --accept-loss, the log is signed again"
+)
+
+WAIT: Final = (
+    "set the clocks of the server and of this machine by NTP; until that time, later events are"
+    " recorded at it too, and no checkpoint is signed"
 )
 
 
@@ -56,9 +61,13 @@ def check_checkpoint(connection: Connection, settings: Settings) -> Check:
 def _check_reach(connection: Connection, log: LogState, size: int) -> Check:
     reach = f"the last checkpoint covers {size} of {log.events} events"
     first = unsigned_since(connection, size)
-    if first is None or time.time() - first < MAX_UNSIGNED_SECONDS:
+    age = 0.0 if first is None else time.time() - first
+    if first is None or -MAX_AHEAD_SECONDS <= age < MAX_UNSIGNED_SECONDS:
         return ok("checkpoint", reach)
     since = time_text(datetime.fromtimestamp(first, UTC))
+    if age < 0:
+        detail = f"{reach}; the first that is not was recorded at {since}, which is in the future"
+        return problem("checkpoint", detail, WAIT)
     return problem(
         "checkpoint",
         f"{reach}; the first that is not was recorded at {since}",

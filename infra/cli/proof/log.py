@@ -7,11 +7,12 @@ import typer
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import OUT, Json, aside, print_json, say, target
 from jobledger.infra.cli.diagnosis.log import check_last_signed
-from jobledger.infra.errors import ForkedError
+from jobledger.infra.errors import ForkedError, ProofError
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.resume import lost
 from jobledger.infra.proof.signing.algorithms import ALGORITHMS
+from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import (
     create_key,
     find_keys,
@@ -85,9 +86,14 @@ def checkpoint(context: typer.Context) -> None:
     """Sign a checkpoint of all events now, and print it; exits 1 if it cannot be signed."""
     aim = target(context)
     with aim.open() as ledger, ledger.connection() as connection:
+        log = Tree().log_state(connection)
         ledger.checkpoint()
-        log, note = Tree().log_state(connection), read_kept(connection)
+        note = read_kept(connection)
     _keys(log.origin)
+    covered = 0 if note is None else Checkpoint.parse(note.text).size
+    if note is None or covered < log.events:
+        why = f"covers {covered} of {log.events} events, and this process cannot sign the others"
+        raise ProofError("checkpoint", f"{why}; for the reason: jobledger doctor")
     typer.echo(str(note), nl=False)
 
 

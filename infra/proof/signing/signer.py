@@ -151,7 +151,10 @@ class Signer:
             row = connection.execute(READ_LAST_RECORDED, {"size": size}).fetchone()
         if row is None or row[1].timestamp() <= self._clock() + MAX_AHEAD_SECONDS:
             return False
-        LOG.error("no checkpoint: the event at position %s is recorded as of %s", *row)
+        LOG.error(
+            "no checkpoint: the event at position %s was recorded at %s, which is in the future by this machine's clock",
+            *row,
+        )
         return True
 
     def _last(self, connection: Connection) -> Note | None:
