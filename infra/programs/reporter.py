@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, Final
 
 from jobledger.domain.running import RunRecord, RunReport
@@ -25,6 +25,8 @@ RETRY_SECONDS: Final = 15.0
 """How long after a failure the ledger is tried again, while the program runs."""
 RECENT_SECONDS: Final = 1.0
 """Seconds after a failure within which the end does not try again."""
+LEAVE_SECONDS: Final = 1.0
+"""How long the end of a program may wait for its file to be written."""
 SPOOL_SECONDS: Final = 0.5
 """How long the end of a program may wait for other runs to be sent."""
 
@@ -41,6 +43,8 @@ class Reporter:
         self._heartbeat_seconds = heartbeat_seconds
         self._once = once
         self._changed = Condition()
+        self._keeping = RLock()
+        """Held while the file is written, which a disk may take long for."""
         self._new: list[RunReport] = []
         self._is_ending = False
         self._tried = -RETRY_SECONDS
@@ -81,6 +85,19 @@ class Reporter:
             if begun and (self.has_begun or self.failure is not None):
                 return
             self._thread.join(0.02)
+
+    def leave(self) -> None:
+        """Writes to the file what the thread did not come to, so that the next run sends it."""
+        if not self._thread.is_alive():
+            return
+        if not self._keeping.acquire(timeout=LEAVE_SECONDS):
+            self.spool_failure = TimeoutError("its file is not written in time")
+            return
+        try:
+            self._keep_new()
+            self._kept(RunFile.sync)
+        finally:
+            self._keeping.release()
 
     @property
     def recorded(self) -> list[str]:
@@ -149,7 +166,8 @@ class Reporter:
 
     def _begin_file(self) -> None:
         try:
-            self.file = self._opening.spool().begin(self._record)
+            with self._keeping:
+                self.file = self._opening.spool().begin(self._record)
         except Exception as error:
             self.spool_failure = error
         self._keep_new()
@@ -159,11 +177,12 @@ class Reporter:
                 self.file.aim(self._record.destination)
 
     def _keep_new(self) -> None:
-        with self._changed:
-            new, self._new = self._new, []
-            self._record.reports += new
-        for report in new:
-            self._kept(partial(_add, report))
+        with self._keeping:
+            with self._changed:
+                new, self._new = self._new, []
+                self._record.reports += new
+            for report in new:
+                self._kept(partial(_add, report))
 
     def _kept(self, keep: Callable[[RunFile], object]) -> None:
         if self.file is None:

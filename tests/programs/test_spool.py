@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,12 @@ from jobledger.domain.running import Destination, RunRecord, RunReport
 from jobledger.domain.states import JobState as S
 from jobledger.infra import Ledger, errors
 from jobledger.infra.errors import LedgerUnavailableError
+from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.programs import spool as spools
 from jobledger.infra.programs.delivery import is_refusal
+from jobledger.infra.programs.opening import Opening
+from jobledger.infra.programs.reporter import Reporter
+from jobledger.infra.programs.run_store import RunStore
 from jobledger.infra.programs.sending import Sender
 from jobledger.infra.programs.spool import RunFile, Spool, SpoolFullError
 
@@ -206,3 +212,32 @@ ERRORS_OF_THE_LEDGER = [
 @pytest.mark.parametrize("cls", ERRORS_OF_THE_LEDGER, ids=lambda cls: cls.__name__)
 def test_an_error_of_the_server_sets_no_run_aside(cls: type[LedgerError]) -> None:
     assert not is_refusal(cls.__new__(cls))
+
+
+def test_an_end_while_the_ledger_does_not_answer_is_spooled(
+    spool: Spool, ledger: Ledger, dsn: str
+) -> None:
+    """Somebody holds a lock that writes need while the run ends, until its process is over."""
+    run = record(to=None)
+    end, run.reports = run.reports[-1], []
+    store = partial(RunStore.open, dsn, ledger.name, lambda: None)
+    reporter = Reporter(Opening(lambda: HERE, store, "p", lambda: spool), run, 0.0)
+    with ledger.connection() as other, other.transaction():
+        other.execute("UPDATE head SET size = size")
+        reporter.start()
+        while not is_waiting(other):
+            time.sleep(0.01)
+        reporter.add(end._replace(type="Failed", data={"exitCode": 3}), last=True)
+        reporter.wait(0.1, lambda: False)
+        reporter.leave()
+        (path,) = spool.paths()
+        assert '"type":"Failed","data":{"exitCode":3}' in path.read_text()
+    reporter.wait(30, lambda: False)
+    assert reporter.is_recorded
+    assert types(ledger) == ["Created", "Failed"]
+
+
+def is_waiting(connection: Connection) -> bool:
+    """Whether a session waits for what this one has locked."""
+    waiting = "SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    return connection.execute(waiting).fetchone() is not None

@@ -209,4 +209,5 @@ def _carry_out(
     reporter.add(RunReport(type_, data, ended), last=True)
     # A second signal ends the wait.
     reporter.wait(end_seconds, lambda: command.signal is not None)
+    reporter.leave()
     return code
