@@ -18,8 +18,9 @@ from jobledger.infra.eventstore.async_writer import AsyncWriter
 from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
 from jobledger.infra.eventstore.methods.request import About
 from jobledger.infra.eventstore.verbs import Verbs
+from jobledger.infra.forking import make_again_in_children
 from jobledger.infra.forwarding import documented, of_self, to_part
-from jobledger.infra.ledger import Ledger, make_again_in_children
+from jobledger.infra.ledger import Ledger
 from jobledger.infra.programs.job_function import Function, async_job_function
 from jobledger.infra.programs.run_block import Run, new_run, run_async_block
 from jobledger.infra.read.async_reader import AsyncReader

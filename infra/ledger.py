@@ -5,12 +5,9 @@ The rule: whatever reads or writes one ledger is a method of `Ledger`, and of `A
 function of the rooms below.
 """
 
-import os
-from collections.abc import Callable
 from contextlib import suppress
 from threading import Event as Signal
-from typing import Any, Final, Self, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, Final, Self
 
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
@@ -20,6 +17,7 @@ from jobledger.infra.evaluation.samples import recording
 from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.writer import Writer
+from jobledger.infra.forking import make_again_in_children
 from jobledger.infra.forwarding import to_self
 from jobledger.infra.history.methods import compare, explain, search
 from jobledger.infra.postgres import migrate
@@ -47,25 +45,7 @@ from jobledger.infra.transfer.import_history import import_history
 from jobledger.infra.transfer.origins import export_origin, origins
 from jobledger.infra.upkeep.rebuild import rebuild
 
-Opened = TypeVar("Opened")
 CATCH_UP_PAUSE_SECONDS: Final = 1.0
-_OPEN: Final = WeakKeyDictionary[Any, Callable[[Any], None]]()
-_OF_PARENTS: Final[list[dict[str, Any]]] = []
-"""Parts of ledgers of processes that this one was forked from: unused, as their locks may be held for ever."""
-
-
-def make_again_in_children(ledger: Opened, make: Callable[[Opened], None]) -> None:
-    """A forked child calls `make` with the ledger, so that it has connections, threads and locks of its own."""
-    _OPEN[ledger] = make
-
-
-def _make_all_again() -> None:
-    for ledger, make in list(_OPEN.items()):
-        _OF_PARENTS.append(vars(ledger).copy())
-        make(ledger)
-
-
-os.register_at_fork(after_in_child=_make_all_again)
 
 
 class Ledger(Verbs[Job]):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -35,6 +36,7 @@ from jobledger.infra.eventstore.methods.request import About, about_command, abo
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.write_path import Recorded
+from jobledger.infra.forking import make_again_in_children
 from jobledger.infra.forwarding import documented
 from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.answers import Counts, Page
@@ -57,13 +59,20 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
     ) -> None:
         """Takes the arguments of Client; `transport` is an asyncio one."""
         self._retries = retries
-        self._http = httpx.AsyncClient(
+        self._make_http = partial(
+            httpx.AsyncClient,
             base_url=address_of(url),
             headers=headers_of(token),
             timeout=timeout_seconds,
             transport=transport,
         )
+        self._http = self._make_http()
         super().__init__(self._ask)
+        make_again_in_children(self, AsyncClient._connect_again)
+
+    def _connect_again(self) -> None:
+        if not self._http.is_closed:
+            self._http = self._make_http()
 
     @documented(Client.close)
     async def close(self) -> None:

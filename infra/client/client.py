@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -25,6 +26,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import Verbs
 from jobledger.infra.eventstore.write_path import Recorded
 from jobledger.infra.eventstore.writer import Writer
+from jobledger.infra.forking import make_again_in_children
 from jobledger.infra.history.methods import explain
 from jobledger.infra.history.tree import Tree
 from jobledger.infra.read.answers import Counts, Page
@@ -111,13 +113,20 @@ class Client(Verbs[Job]):
             InvalidFieldError: The address, or the token, is not valid.
         """
         self._retries = retries
-        self._http = httpx.Client(
+        self._make_http = partial(
+            httpx.Client,
             base_url=address_of(url),
             headers=headers_of(token),
             timeout=timeout_seconds,
             transport=transport,
         )
+        self._http = self._make_http()
         super().__init__(self._ask)
+        make_again_in_children(self, Client._connect_again)
+
+    def _connect_again(self) -> None:
+        if not self._http.is_closed:
+            self._http = self._make_http()
 
     def close(self) -> None:
         """Closes its connections; a feed that is being read ends with an error.

@@ -6,8 +6,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from jobledger import AsyncLedger, JobState, Ledger
+from jobledger.client import Client
+
+from tests.servers import Server
 
 NAME = "projects/p/jobs/{}-{}"
 
@@ -25,7 +30,7 @@ def exit_code_of_child(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def write(ledger: Ledger, who: str, count: int = 20) -> None:
+def write(ledger: Ledger | Client, who: str, count: int = 20) -> None:
     for number in range(count):
         name = NAME.format(who, number)
         assert ledger.create(name).name == ledger.get(name).name == name
@@ -83,3 +88,13 @@ def test_a_child_does_not_open_what_was_closed(dsn: str, ledger_name: str) -> No
     ledger = Ledger.open(dsn, ledger_name)
     ledger.close()
     assert exit_code_of_child(lambda: write(ledger, "closed")) == 1
+
+
+def test_clients_of_a_server_do_not_get_each_other_s_answers(server: Server) -> None:
+    with Client(server.url) as client, ThreadPoolExecutor(2) as pool:
+        write(client, "http", 1)
+        children = [
+            pool.submit(exit_code_of_child, partial(write, client, f"http{n}")) for n in range(2)
+        ]
+        write(client, "http-parent")
+        assert [child.result() for child in children] == [0, 0]

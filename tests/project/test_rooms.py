@@ -12,7 +12,7 @@ import pytest
 from tests.checkout import ROOT
 
 LOOSE = {
-    "__init__", "async_ledger", "background", "forwarding", "ledger", "mapping",
+    "__init__", "async_ledger", "background", "forking", "forwarding", "ledger", "mapping",
     "recorder", "settings", "ttl_cache",
 }  # fmt: skip
 """What everybody uses, what composes the rooms, and the names in users' configuration."""
