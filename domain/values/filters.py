@@ -155,6 +155,32 @@ def parts_of(tree: Filter) -> Iterator[Filter]:
             yield from parts_of(term)
 
 
+def part_about(tree: Filter, field: tuple[str, ...]) -> Filter:
+    """Returns what a filter requires of one field, whatever the others are.
+
+    Args:
+        tree: The filter.
+        field: The field.
+
+    Returns:
+        A filter on this field alone, which matches all that the filter matches.
+
+    Examples:
+        >>> from jobledger.domain.values.filters import parse_filter, part_about
+        >>> part_about(parse_filter("kind = jobs AND state = FAILED"), ("state",)).terms[0].value
+        'FAILED'
+        >>> part_about(parse_filter("kind = jobs OR state = FAILED"), ("state",))
+        All(terms=())
+    """
+    if isinstance(tree, All):
+        terms = (part_about(term, field) for term in tree.terms)
+        return All(tuple(term for term in terms if term != All(())))
+    parts = list(parts_of(tree))
+    fields = {part.field for part in parts if isinstance(part, Restriction)}
+    is_about = fields == {field} and not any(isinstance(part, Ever) for part in parts)
+    return tree if is_about else All(())
+
+
 def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 

@@ -15,6 +15,7 @@ from jobledger.domain.values.filters import (
     Restriction,
     Some,
     parse_field,
+    part_about,
     parts_of,
 )
 from jobledger.domain.values.moments import Clock, Moment
@@ -98,6 +99,9 @@ GOOGLE_LABELS: Final = "google_labels"
 """The field for labels by the keys and values that Google's APIs show; domain/values/labels.py maps them."""
 GOOGLE_LABEL: Final = sql.template(__package__, "google_label")
 WITHIN: Final = sql.template(__package__, "within_json")
+MAY_MATCH: Final = sql.template(__package__, "may_match")
+RECORDED_BY: Final = sql.template(__package__, "recorded_by")
+"""When the last event up to a position was recorded, which is when no event up to it took effect later."""
 KEYED: Final = {"labels": "labels", GOOGLE_LABELS: "labels", "spec": "spec", "output": "output"}
 """Fields for which `FIELD:KEY` tests whether they have the key, and `FIELD:*` whether they have any; and their columns."""
 
@@ -239,12 +243,31 @@ class Rendering:
         position: Composable = SQL("NULL")
         if self._moment is not None:
             position = self.parameter(self._moment.position)
-            upto = SQL("past.position + 0 <= {}").format(position)
-            if not self._on_recorded:
-                time = self.parameter(self._moment.time)
-                upto = SQL("({} AND past.occurred_time <= {})").format(upto, time)
+            upto = self._upto(self._moment, position)
         parts = {"position": position, "upto": upto, "condition": self.condition(term)}
         return steps.format(**parts, entered=self._entered)
+
+    def may_match(self, tree: Filter) -> Composable:
+        """Returns the condition's part on the state, of a job `j` whose row is not folded yet; true without a moment."""
+        of_state = part_about(tree, ("state",))
+        if self._moment is None or of_state == All(()):
+            return SQL("true")
+        position = self.parameter(self._moment.position)
+        by = RECORDED_BY.format(position=position)
+        return MAY_MATCH.format(
+            entered=self._entered,
+            upto=self._upto(self._moment, position),
+            by=by if self._on_recorded else self.parameter(self._moment.time),
+            condition=self.condition(of_state),
+        )
+
+    def _upto(self, moment: Moment, position: Composable) -> Composable:
+        """Returns the condition that one of the `past` events counts as of the moment."""
+        upto = SQL("past.position + 0 <= {}").format(position)
+        if self._on_recorded:
+            return upto
+        time = self.parameter(moment.time)
+        return SQL("({} AND past.occurred_time <= {})").format(upto, time)
 
     @property
     def _entered(self) -> SQL:

@@ -22,7 +22,8 @@ from jobledger.infra.postgres.connections import (
     translated,
 )
 from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
-from jobledger.infra.read.filter_sql import Rendering, asks_for_label
+from jobledger.infra.read.filter_sql import RECORDED_BY, Rendering, asks_for_label
+from jobledger.infra.read.in_states import find_in_states, is_known_at
 from jobledger.infra.read.moments import Seen
 from jobledger.infra.read.part_of_list import PartOfList
 from jobledger.infra.read.text_search import find_names, find_names_within
@@ -36,14 +37,15 @@ LATE_JOBS: Final = sql.template(__package__, "late_jobs_valid_time")
 JOBS_AT_RECENT: Final = sql.template(__package__, "jobs_at_recent")
 RECENT_EVENTS: Final = 10_000
 """How many events may follow the position of a list for it to be read through an index."""
-IN_ORDER: Final = "NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j.name)"
+IN_ORDER: Final = SQL("NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j.name)")
+LATE_ROW: Final = sql.template(__package__, "late_row").format(in_order=IN_ORDER)
 ANY_LATE: Final = sql.load(__package__, "any_late")
 STATES_AT: Final = sql.load(__package__, "states_at")
 STATES_VALID_TIME: Final = sql.load(__package__, "states_valid_time")
-ONLY_LATER: Final = sql.load(__package__, "only_later")
 MAX_LATER_EVENTS: Final = 200_000
 """How many events after a position are checked for an effect on an earlier time."""
 
+NOTHING: Final = SQL("")
 JOB_COLUMNS: Final = ", ".join(COLUMNS)
 JOB_FIELDS: Final = len(COLUMNS)
 SEEN: Final = """,
@@ -72,6 +74,8 @@ class Query(NamedTuple):
     """The names of all jobs that can match; None if any job can."""
     part: PartOfList | None = None
     """The part of the list that is looked at; None for all of it."""
+    most: int | None = None
+    """The most jobs that can match, if that is known."""
 
     @classmethod
     def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
@@ -107,9 +111,9 @@ class JobLists:
         Args:
             query: Which jobs, as of which moment.
             limit: The most jobs to return; fewer are returned if they are large, but at least one.
-            offset: The number of jobs to skip.
+            offset: The number of jobs before the page.
             after: The create time and name of the last job of the page before, for the default
-                order.
+                order, so that the jobs before need not be read again.
 
         Returns:
             The jobs, whether more follow, and what the same statement saw of the ledger.
@@ -157,8 +161,8 @@ class JobLists:
         counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
         with translated(), self._pool.connection() as connection, connection.transaction():
             aware = self._aware(query, connection)
+            jobs = _jobs(aware, rendering, SQL("{} AS key").format(key), condition)
             parameters = _parameters(aware, rendering)
-            jobs = _jobs(aware, SQL("{} AS key").format(key), condition, SQL(""))
             # The cost depends on the moment, so a separate plan is worth it.
             connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             limit_queries(connection, seconds)
@@ -176,8 +180,8 @@ class JobLists:
         condition = rendering.condition(query.filter)
         with translated(), self._pool.connection() as connection, connection.transaction():
             aware = self._aware(query, connection)
+            jobs = _jobs(aware, rendering, SQL("name"), condition)
             parameters = _parameters(aware, rendering)
-            jobs = _jobs(aware, SQL("name"), condition, SQL(""))
             counting = SQL("SELECT count(*) FROM (SELECT FROM ({}) AS jobs LIMIT {}) AS counted")
             limit_queries(connection, seconds)
             statement = counting.format(jobs, Literal(limit))
@@ -191,7 +195,7 @@ class JobLists:
         condition = rendering.condition(query.filter)
         with translated(), self._pool.connection() as connection:
             aware = self._aware(query, connection)
-        return _jobs(aware, SQL("name"), condition, SQL("")), _parameters(aware, rendering)
+        return _jobs(aware, rendering, SQL("name"), condition), _parameters(aware, rendering)
 
     @reading_again
     def part_after(self, part: PartOfList) -> PartOfList | None:
@@ -223,20 +227,15 @@ class JobLists:
     @reading_again
     def is_known_at(self, moment: Moment, known: int) -> bool:
         """Whether the events up to a later position change nothing at the moment's time."""
-        if known == moment.position:
-            return True
-        if not moment.position <= known <= moment.position + MAX_LATER_EVENTS:
-            return False
-        asked = {"position": moment.position, "known": known, "time": moment.time}
         with translated(), self._pool.connection() as connection:
-            row = connection.execute(ONLY_LATER, asked).fetchone()
-        return row == (True,)
+            return is_known_at(connection, moment, known, MAX_LATER_EVENTS)
 
     def _aware(self, query: Query, connection: Connection) -> Query:
         """Returns the query with the values that determine how its statement is written.
 
-        Without late reports, planning the statement takes half the time; and a list of few jobs in
-        transaction time is read through an index if few of them changed since.
+        Few jobs are looked up by their names. Without late reports, planning the statement takes half
+        the time; and a list of few jobs in transaction time is read through an index if few of them
+        changed since.
         """
         if query.among is None and query.part is None:
             query = query._replace(among=find_names(connection, query.filter))
@@ -244,21 +243,28 @@ class JobLists:
         if moment is None:
             return query
         if moment.clock is Clock.RECORDED:
-            if (
-                query.among is not None
-                or query.part is not None
-                or not asks_for_label(query.filter)
-            ):
-                return query
-            row = connection.execute(READ_SIZE).fetchone()
-            return query._replace(
-                recent=row is not None and row[0] - moment.position <= RECENT_EVENTS
-            )
-        if moment.position > self._in_order_until:
+            query = self._recent(query, moment, connection)
+        elif moment.position > self._in_order_until:
             if connection.execute(ANY_LATE).fetchone() == (True,):
-                return query._replace(late=True)
-            self._in_order_until = moment.position
+                query = query._replace(late=True)
+            else:
+                self._in_order_until = moment.position
+        return _in_states(query, moment, connection)
+
+    def _recent(self, query: Query, moment: Moment, connection: Connection) -> Query:
+        """Returns the query with whether an index on labels finds its jobs."""
+        if query.among is not None or query.part is not None or not asks_for_label(query.filter):
+            return query
+        row = connection.execute(READ_SIZE).fetchone()
+        return query._replace(recent=row is not None and row[0] - moment.position <= RECENT_EVENTS)
+
+
+def _in_states(query: Query, moment: Moment, connection: Connection) -> Query:
+    """Returns the query with the jobs that were in the states that it asks for, if they were few."""
+    if query.among is not None or query.part is not None or query.recent:
         return query
+    found = find_in_states(connection, query.filter, moment)
+    return query if found is None else query._replace(most=found.jobs, among=found.names)
 
 
 def _most_first(rows: Iterable[tuple[Any, ...]]) -> dict[str | None, int]:
@@ -279,28 +285,40 @@ def _listing(
     columns = SQL(", ").join([SQL(JOB_COLUMNS).format(), *sorted_by])
     inner = _by(keys)
     outer = _by([(SQL(f"o{n}").format(), down) for n, (_, down) in enumerate(keys)])
-    needed = None if limit is None else limit + offset
+    skipped = 0 if after else offset
+    needed = None if limit is None else limit + skipped
+    if needed is not None and query.most is not None:
+        # Once all that can match are found, no further jobs are looked at.
+        needed = min(needed, max(0, query.most - (offset - skipped)))
     tail = SQL("{} LIMIT {}").format(inner, Literal(needed))
-    jobs = _jobs(query, columns, condition, tail)
+    jobs = _jobs(query, rendering, columns, condition, tail)
     whole = SQL("SELECT {} FROM ({}) AS jobs {} LIMIT {} OFFSET {}").format(
-        SQL(JOB_COLUMNS), jobs, outer, Literal(limit), Literal(offset)
+        SQL(JOB_COLUMNS), jobs, outer, Literal(limit), Literal(skipped)
     )
     return whole, _parameters(query, rendering)
 
 
-def _jobs(query: Query, columns: Composable, condition: Composable, tail: Composable) -> Composed:
+def _jobs(
+    query: Query,
+    rendering: Rendering,
+    columns: Composable,
+    condition: Composable,
+    tail: Composable = NOTHING,
+) -> Composed:
     """Returns the statement that reads jobs as of the query's moment."""
     statement = JOBS_NOW
     if query.moment is not None:
         at = JOBS_AT_RECENT if query.recent else JOBS_AT
         statement = at if query.moment.clock is Clock.RECORDED else VALID_TIME
-    in_order = SQL(IN_ORDER if query.late else "true")
     rows = SQL("jobs") if query.part is None else query.part.rows()
     parts = {
         "columns": columns,
         "condition": condition,
+        "may_match": rendering.may_match(query.filter),
+        "recorded_by": RECORDED_BY.format(position=Placeholder("position")),
         "tail": tail,
-        "in_order": in_order,
+        "in_order": IN_ORDER if query.late else SQL("true"),
+        "late_row": LATE_ROW if query.late else NOTHING,
         "jobs": rows if query.among is None else AMONG,
     }
     if statement is JOBS_AT_RECENT and query.moment is not None:

@@ -1,5 +1,5 @@
 -- The same as jobs_at.sql, for a position that few events follow: unchanged rows are read
--- through their indexes, and only jobs with an event since are folded. The first half has no
+-- through their indexes, and only jobs with an event since that may match are folded. The first half has no
 -- condition of its own, and the types and collations of the second: else it is not read in order.
 -- The position is no parameter: the planner has to know that few events follow.
 SELECT {columns}
@@ -16,6 +16,6 @@ FROM (
            0::bigint
     FROM (SELECT DISTINCT name FROM events WHERE position > {position} AND schema > 0) AS later
     JOIN jobs AS j USING (name), LATERAL job_row_at(j.name, {position}) AS was
-    WHERE j.last_position > {position} AND j.first_position <= {position}
+    WHERE j.last_position > {position} AND j.first_position <= {position} AND {may_match}
 ) AS jobs
 WHERE last_position <= {position} AND delete_time IS NULL AND {condition} {tail}

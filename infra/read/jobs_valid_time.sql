@@ -1,7 +1,7 @@
--- Jobs as of a valid time, as far as was known at a position, but for those whose reports
--- came late. A job without later events is read from its row; the others are folded from
--- their events. columns, condition and tail are rendered; so is in_order, that it
--- is none of those, where there are any.
+-- Jobs as of a valid time, as far as was known at a position, in the order of their creation. A job without
+-- later events is read from its row; the others are folded from their events, if they entered a state that
+-- may match. columns, condition, may_match and tail are rendered; so are in_order, that its reports did not come
+-- late, and late_row, the row of a job whose reports did, where there are any.
 SELECT {columns}
 FROM (
     SELECT j.name, j.project, j.kind, j.created, etag(j.name, was.version) AS etag, was.*
@@ -11,9 +11,9 @@ FROM (
         WHERE j.last_position <= %(position)s AND j.update_time <= %(time)s
         UNION ALL
         SELECT * FROM job_row_in_order(j.name, %(position)s, %(time)s)
-        WHERE j.last_position > %(position)s OR j.update_time > %(time)s
+        WHERE (j.last_position > %(position)s OR j.update_time > %(time)s) AND {in_order} AND {may_match}
+        {late_row}
     ) AS was
     WHERE j.first_position <= %(position)s AND j.created <= %(time)s
-      AND {in_order}
 ) AS jobs
 WHERE delete_time IS NULL AND {condition} {tail}

@@ -287,9 +287,10 @@ class ManyJobs:
 
 def _following(cursor: PageCursor, jobs: Sequence[Job], *, by_number: bool) -> PageCursor:
     """Returns where the next page begins: after so many jobs, or after the last one."""
+    before = cursor.offset + len(jobs)
     if by_number:
-        return PageCursor(cursor.moment, cursor.offset + len(jobs))
-    return PageCursor(cursor.moment, after=(_created(jobs[-1]), jobs[-1].name))
+        return PageCursor(cursor.moment, before)
+    return PageCursor(cursor.moment, before, (_created(jobs[-1]), jobs[-1].name))
 
 
 def _created(job: Job) -> str:

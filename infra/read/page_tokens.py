@@ -20,7 +20,7 @@ READ_SECRET: Final = sql.load(__package__, "read_secret")
 
 
 class PageCursor(NamedTuple):
-    """The beginning of a page: an offset or, in the default order, the job before it."""
+    """The beginning of a page: the number of jobs before it and, in the default order, the last of them."""
 
     moment: Moment
     offset: int = 0

@@ -28,6 +28,7 @@ from tests.command_line import Cli
 from tests.forms import Opener
 from tests.ledgers import application_of, fresh_ledger
 from tests.projections.test_folds import BEGIN, histories
+from tests.state_pages import check_pages
 from tests.traces import Answer
 
 NAME = "projects/p/jobs/x"
@@ -107,6 +108,27 @@ def test_every_moment_equals_a_fold_of_its_events(
                     assert ledger.count(as_of=moment).counts == counted
                 for name, job in then.items():
                     assert ledger.get(name, as_of=moment) == job
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(histories(legal=True) | histories(legal=False), min_size=1, max_size=8),
+    st.integers(0, 1_000),
+    st.integers(0, 60),
+)
+def test_pages_of_a_state_have_the_jobs_of_it_in_their_order(
+    dsn: str, written: list[list[tuple[Data, datetime]]], shuffle: int, minute: int
+) -> None:
+    with fresh_ledger(dsn) as ledger:
+        write(ledger, written, shuffle)
+        ledger.follow(ledger.size())
+        for position in {ledger.size() // 2, ledger.size()}:
+            check_pages(ledger, AtPosition(position))
+            time = BEGIN + timedelta(minutes=minute)
+            check_pages(ledger, AtTime(time, Clock.OCCURRED, position))
 
 
 @pytest.mark.both_forms

@@ -1,0 +1,1 @@
+(SELECT recorded_time FROM events WHERE position <= {position} ORDER BY position DESC LIMIT 1)
