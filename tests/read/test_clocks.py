@@ -35,7 +35,7 @@ from jobledger.projections.catalogue import PROJECTIONS
 from tests.clocks import taken
 from tests.ledgers import application_of, fresh_ledger
 from tests.read.test_past import as_of, listed, states
-from tests.state_pages import check_pages
+from tests.state_pages import FILTERS, check_pages
 
 NAME = "projects/p/jobs/x"
 BEGIN = datetime(2026, 6, 1, 10, tzinfo=UTC)
@@ -213,9 +213,9 @@ def check_all(ledger: Ledger, answers: list[Answer], random: Random) -> None:
         for time in {min(times) - timedelta(minutes=2), *random.sample(times, min(4, len(times)))}:
             check_moment(ledger, events, AtTime(time, Clock.OCCURRED, position))
 
-    check_pages(ledger, AtPosition(random.choice(answers).position))
-    check_pages(ledger, AtTime(random.choice(times), Clock.OCCURRED, answers[-1].position))
-    check_pages(ledger, AtTime(random.choice(times), Clock.OCCURRED, answers[-1].position // 2))
+    position = random.choice(answers).position
+    for at_ in (AtPosition(position), AtTime(random.choice(times), Clock.OCCURRED, position)):
+        check_pages(ledger, at_, random.sample([*FILTERS], 2))
 
 
 def check_moment(ledger: Ledger, events: list, at: AtTime) -> None:  # type: ignore[type-arg]
