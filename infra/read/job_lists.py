@@ -22,7 +22,7 @@ from jobledger.infra.postgres.connections import (
     translated,
 )
 from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
-from jobledger.infra.read.filter_sql import RECORDED_BY, Rendering, asks_for_label
+from jobledger.infra.read.filter_sql import Rendering, asks_for_label
 from jobledger.infra.read.in_states import find_in_states, is_known_at
 from jobledger.infra.read.moments import Seen
 from jobledger.infra.read.part_of_list import PartOfList
@@ -315,7 +315,6 @@ def _jobs(
         "columns": columns,
         "condition": condition,
         "may_match": rendering.may_match(query.filter),
-        "recorded_by": RECORDED_BY.format(position=Placeholder("position")),
         "tail": tail,
         "in_order": IN_ORDER if query.late else SQL("true"),
         "late_row": LATE_ROW if query.late else NOTHING,

@@ -1,7 +1,7 @@
 -- Jobs as the ledger knew them at a position. A job without later events is read from its row;
 -- the others are folded from their events, if they entered a state that may match.
--- columns, condition, may_match, recorded_by and tail are rendered.
--- No job is created after its first event was recorded, so jobs created later are skipped.
+-- columns, condition, may_match and tail are rendered.
+-- Events occur at most a day after they are recorded, so jobs created later are skipped.
 SELECT {columns}
 FROM (
     SELECT j.name, j.project, j.kind, j.created, etag(j.name, was.version) AS etag, was.*
@@ -13,6 +13,6 @@ FROM (
         SELECT * FROM job_row_at(j.name, %(position)s)
         WHERE NOT (j.last_position <= %(position)s) AND {may_match}
     ) AS was
-    WHERE j.first_position <= %(position)s AND j.created <= {recorded_by}
+    WHERE j.first_position <= %(position)s AND j.created <= %(time)s::timestamptz + interval '1 day'
 ) AS jobs
 WHERE delete_time IS NULL AND {condition} {tail}
