@@ -37,6 +37,7 @@ NAV = {
         "Run in production": "infra/guides/operate.md",
         "Back up and restore": "infra/guides/backup.md",
         "Upgrade": "infra/guides/upgrade.md",
+        "Many ledgers on Citus": "infra/guides/citus.md",
         "Access": "infra/access/README.md",
         "Proof and its limits": "infra/proof/README.md",
     },

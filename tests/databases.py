@@ -17,6 +17,8 @@ from psycopg.conninfo import make_conninfo
 
 GIVEN = "JOBLEDGER_TEST_DSN"
 """The variable that names another server than the embedded one."""
+ON_CITUS = "JOBLEDGER_TEST_CITUS_DSN"
+"""The variable that names a database of a Citus cluster, through its coordinator."""
 _HOME = "JOBLEDGER_TEST_HOME"
 
 
@@ -35,13 +37,20 @@ def home() -> Path:
 
 def find_server() -> str:
     """The connection string of the server; the embedded one starts with its first user."""
-    given = os.environ.get(GIVEN)
-    return given or _embedded()
+    return os.environ.get(ON_CITUS) or os.environ.get(GIVEN) or _embedded()
+
+
+def is_on_citus() -> bool:
+    """Whether this run is one on a Citus cluster, where each ledger is on a node."""
+    return ON_CITUS in os.environ
 
 
 @contextmanager
 def new_database(server: str) -> Iterator[str]:
-    """The connection string of an empty database, which is dropped afterwards."""
+    """The connection string of an empty database, which is dropped afterwards; on Citus, of the one that is given."""
+    if is_on_citus():
+        yield server
+        return
     of = str(os.getpid())
     dsn = make_database(server, of)
     try:

@@ -13,10 +13,12 @@ from typing import Any, Final
 import psycopg
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
+from jobledger.infra.postgres.placing import place
 from jobledger.infra.upkeep.rebuild import rebuild
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from tests.checkout import TESTS
+from tests.databases import is_on_citus
 
 MAX_ROWS: Final = 1_000
 """When so many rows of a table were deleted, it gets a new file: nothing takes dead rows away from it."""
@@ -78,7 +80,8 @@ class Schemas:
         try:
             yield schema.ledger
         finally:
-            if self._emptied(schema):
+            # Citus can neither lock all tables at once nor delete past triggers.
+            if not is_on_citus() and self._emptied(schema):
                 self._free.append(schema)
             else:
                 drop_ledger(self._dsn, schema.ledger)
@@ -137,6 +140,8 @@ def make_ledger(dsn: str) -> str:
     ledger = f"test_{os.getpid()}_{next(_numbers)}"
     with connect(conninfo(dsn, schema_of(ledger))) as connection:
         migrate.migrate(connection, ledger, rebuild)
+        if is_on_citus():
+            place(connection)
     return ledger
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from tests.checkout import ROOT, TESTS
+from tests.databases import is_on_citus
 from tests.forms import FORMS
 
 _ROOMS: Final = (ROOT / "infra", ROOT)
@@ -75,12 +76,18 @@ def keep_postgres(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselects tests that do not depend on PostgreSQL, and most cases of those that send the same with each."""
     cases: dict[tuple[Path, str], list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("postgres") is not None and not _is_second_form(item):
+        if _depends(item) and not _is_second_form(item):
             name = getattr(item, "originalname", item.name)
             cases.setdefault((item.path, name), []).append(item)
     kept = {item for each in cases.values() for item in _kept(each)}
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
+
+
+def _depends(item: pytest.Item) -> bool:
+    """Whether a test is to run on this server: some cannot where Citus plans the statements."""
+    plain_only = is_on_citus() and item.get_closest_marker("plain_server") is not None
+    return item.get_closest_marker("postgres") is not None and not plain_only
 
 
 def _is_second_form(item: pytest.Item) -> bool:

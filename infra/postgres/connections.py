@@ -68,6 +68,11 @@ REFUSED_PARAMETER: Final = "unsupported startup parameter"
 """A part of pgbouncer's message if it does not pass `options` on."""
 LIMIT_QUERIES: Final = "SELECT set_config('statement_timeout', %s, false)"
 LIMIT_IN_TRANSACTION: Final = "SELECT set_config('statement_timeout', %s, true)"
+PLAN_ONCE: Final = """
+SELECT set_config('plan_cache_mode', 'force_generic_plan', false)
+WHERE to_regproc('citus_schema_distribute') IS NULL
+"""
+"""Citus plans no statement whose parameters it does not know."""
 SEE_CLIENT_LEAVE: Final = "SET client_connection_check_interval = '1s'"
 """How often PostgreSQL checks during a query whether the client is connected; if not, it ends the query."""
 MAX_IDLE_SECONDS: Final = 60.0
@@ -161,7 +166,7 @@ def set_up_reader(connection: Connection) -> None:
     Planning a page of the past takes longer than reading it, so it is planned once per connection.
     """
     set_session(connection)
-    connection.execute("SET plan_cache_mode = force_generic_plan")
+    connection.execute(PLAN_ONCE)
     if milliseconds := query_milliseconds(Settings().query_timeout):
         connection.execute(LIMIT_QUERIES, (str(milliseconds),))
     # PostgreSQL does not support this check on its platform.

@@ -26,6 +26,12 @@ SIGNING: Final = ("grow_log", "keep_checkpoint")
 """Functions that only signers of the log may call."""
 SECRET_TABLES: Final = ("secrets", "subject_keys", "tokens", "tiles")
 """Tables with keys and tokens, which the right READ does not include."""
+IS_PLACED: Final = (
+    "SELECT EXISTS (SELECT FROM pg_dist_schema WHERE schemaid = current_schema()::regnamespace)"
+)
+PLACED: Final = (
+    "and on a node of a Citus cluster, where tables cannot be changed; bring it up to date with"
+)
 _LOCK: Final = 0x6A6F626C
 
 
@@ -90,6 +96,11 @@ def migrate(
         fresh = migrations()[len(done) :]
         if not done:
             _create_schema(connection, schema)
+        elif not is_current(connection, ledger) and is_placed(connection):
+            raise SchemaError(
+                ledger,
+                f"is older than this program, {PLACED}: jobledger --ledger {ledger} init --citus",
+            )
         _apply(connection, fresh)
         made = _projections(connection)
         _check_projections(ledger, made)
@@ -110,12 +121,18 @@ def granted(connection: Connection) -> list[tuple[str, Right]]:
     return [(role, Right(right)) for role, right in connection.execute(READ_GRANTED)]
 
 
-def install(connection: Connection, ledger: str) -> None:
-    """Creates an empty ledger of this version in the current transaction, and puts its schema into the search_path."""
+def install(connection: Connection, ledger: str, newest: int | None = None) -> None:
+    """Creates an empty ledger in the current transaction, and puts its schema into the search_path.
+
+    Args:
+        connection: A connection to the database, in a transaction.
+        ledger: The ledger's name.
+        newest: The number of the last migration to apply; None for this program's last.
+    """
     schema = schema_of(ledger)
     connection.execute(SQL("SET LOCAL search_path = {}").format(Identifier(schema)))
     _create_schema(connection, schema)
-    _apply(connection, migrations())
+    _apply(connection, migrations()[:newest])
     for projection in PROJECTIONS:
         _make(connection, projection, fold=None)
         connection.execute(projection.comments)
@@ -140,6 +157,27 @@ def check(connection: Connection, ledger: str) -> None:
         raise SchemaError(
             ledger, f"{behind}; bring it up to date with: jobledger --ledger {ledger} init"
         )
+
+
+def is_placed(connection: Connection) -> bool:
+    """Whether Citus keeps the ledger of the search_path on one of its nodes."""
+    with translated():
+        if connection.execute("SELECT to_regclass('pg_dist_schema')").fetchone() == (None,):
+            return False
+        return connection.execute(IS_PLACED).fetchone() == (True,)
+
+
+def applied(connection: Connection, ledger: str) -> int:
+    """Returns the number of the last migration that was applied to the ledger; 0 if it does not exist."""
+    with translated():
+        return len(_applied(connection, schema_of(ledger)))
+
+
+def is_current(connection: Connection, ledger: str) -> bool:
+    """Whether the ledger has the version of this program."""
+    with translated():
+        done = _applied(connection, schema_of(ledger))
+        return bool(done) and _behind(done, _projections(connection)) is None
 
 
 def exists(connection: Connection, ledger: str) -> bool:

@@ -2,11 +2,10 @@
 WITH gone AS (
     DELETE FROM intervals AS i USING events AS e
     WHERE e.name = ANY (%(names)s) AND i.position = e.position
-    RETURNING i.position, floor(extract(epoch FROM i.occurred_from))::bigint AS second,
-              i.state, i.state_before, i.occurred_state, i.occurred_before
+    RETURNING i.position, i.occurred_from, i.state, i.state_before, i.occurred_state, i.occurred_before
 ),
 gathered AS (
-    SELECT array_agg(position) AS places, array_agg(second) AS seconds,
+    SELECT array_agg(position) AS places, array_agg(floor(extract(epoch FROM occurred_from))::bigint) AS seconds,
            array_agg(state) AS states, array_agg(state_before) AS befores,
            array_agg(occurred_state) AS occurred_states, array_agg(occurred_before) AS occurred_befores
     FROM gone

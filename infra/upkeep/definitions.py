@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.infra.postgres import migrate, sql
 from jobledger.infra.postgres.connections import Connection, schema_of, translated
+from jobledger.infra.postgres.placing import ADAPT_FUNCTIONS
 from jobledger.infra.upkeep.findings import Finding
 from psycopg import errors
 
@@ -70,9 +71,11 @@ def install_definitions(connection: Connection) -> Installed:
 
 def _installed(connection: Connection, placeholder: str) -> Definitions:
     """Returns the definitions of a scratch schema, which stays in the current transaction."""
-    roles = migrate.granted(connection)
+    roles, is_placed = migrate.granted(connection), migrate.is_placed(connection)
     ledger = f"{SCRATCH}{secrets.token_hex(8)}"
     migrate.install(connection, ledger)
+    if is_placed:
+        connection.execute(ADAPT_FUNCTIONS)
     for role, right in roles:
         migrate.grant(connection, ledger, role, right)
     return _read(connection, schema_of(ledger), placeholder)

@@ -10,6 +10,7 @@ from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.migrate import is_placed
 from jobledger.infra.upkeep.fold_fast import (
     WORK_MEMORY,
     drop_schema,
@@ -36,6 +37,7 @@ SWAP_TIMEOUT_SECONDS: Final = 3_600.0
 MAX_FOLDS: Final = 5
 """How often all events are folded, as jobs may be pruned in the meantime, of which the new rows would not know."""
 
+REFOLD: Final = "SELECT refold(%s, %s)"
 READ_OWNER: Final = sql.load(__package__, "read_owner")
 READ_PRUNINGS: Final = sql.load(__package__, "read_prunings")
 READ_RIGHTS: Final = sql.load(__package__, "read_rights")
@@ -55,7 +57,8 @@ def rebuild(
     """Folds all events into new rows, and replaces the live rows by them.
 
     Writers wait only while the last few events are folded and the tables change places. If a long
-    transaction reads the live rows, the swap is tried again.
+    transaction reads the live rows, the swap is tried again. On a node of a Citus cluster, writers
+    wait for all of it.
 
     Args:
         connection: A connection to the ledger's schema, in autocommit mode or in a transaction.
@@ -72,6 +75,8 @@ def rebuild(
         LedgerBusyError: Another session rebuilds this ledger, the swap took too long, or jobs were
             pruned all the time. Nothing has changed then.
     """
+    if is_placed(connection):
+        return _refold(connection, projection)
     live = _schema(connection)
     sessions = [connection] if second is None or not projection.by_job else [connection, second]
     with only_rebuild(connection, live) as schema:
@@ -88,6 +93,14 @@ def rebuild(
             raise LedgerBusyError(f"rebuild of {projection.name}", why, "")
         finally:
             _drop_schema(connection, schema, live)
+
+
+def _refold(connection: Connection, projection: Projection) -> int:
+    """Folds all events into the live tables, in one transaction."""
+    with translated():
+        row = connection.execute(REFOLD, (projection.name, list(projection.tables))).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def fold(

@@ -14,4 +14,4 @@ WHERE (r.name IS NULL AND NOT EXISTS (
         SELECT FROM migrations AS m, migrations AS f
         WHERE m.number = 19 AND f.number = 1 AND f.applied_time < m.applied_time AND s.create_time < m.applied_time
     ))
-   OR s.name IS NULL OR spec_set_digest(s) <> r.digest OR (s.delete_time IS NOT NULL) <> r.deleted
+   OR s.name IS NULL OR spec_set_digest(s.name, s.display_name, s.description, s.specs, s.create_time) <> r.digest OR (s.delete_time IS NOT NULL) <> r.deleted

@@ -110,6 +110,7 @@ def test_personal_values_are_the_same_though_enciphered_anew(ledger: Ledger) -> 
         ledger.append_many([events[0], other])
 
 
+@pytest.mark.plain_server
 def test_an_application_may_append_again(dsn: str, ledger: Ledger) -> None:
     events = [at(1, Created()), at(2, Started()), at(3, Succeeded())]
     with application_of(dsn, ledger) as application:

@@ -103,6 +103,7 @@ async def test_a_batch_decided_ahead_is_settled_as_any_other(
         await assert_sound(ledger, 301 + 30 * 10 * 3)
 
 
+@pytest.mark.plain_server
 async def test_many_reports_of_one_task_are_written_once(
     dsn: str, ledger_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +243,7 @@ async def test_a_connection_that_breaks_is_settled_without_writing_twice(
         await assert_sound(ledger, 22)
 
 
+@pytest.mark.plain_server
 async def test_closing_answers_waiting_callers_and_refuses_later_ones(
     dsn: str, ledger_name: str
 ) -> None:
@@ -268,6 +270,7 @@ async def test_closing_answers_waiting_callers_and_refuses_later_ones(
         assert [event.name for event in await all_events(again)] == [name_of(1), name_of(2)]
 
 
+@pytest.mark.plain_server
 async def test_a_cancelled_close_interrupts_no_commit(dsn: str, ledger_name: str) -> None:
     async with await AsyncLedger.open(dsn, ledger_name) as ledger:
         async with writers_wait(ledger) as connection:
@@ -279,6 +282,7 @@ async def test_a_cancelled_close_interrupts_no_commit(dsn: str, ledger_name: str
         assert (await write).version == 1
 
 
+@pytest.mark.plain_server
 async def test_encrypting_a_personal_value_does_not_block_other_tasks(
     dsn: str, ledger_name: str
 ) -> None:

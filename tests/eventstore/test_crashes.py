@@ -249,6 +249,7 @@ def test_a_server_whose_predecessor_is_slow_to_die_starts_when_it_has(
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.plain_server
 @pytest.mark.both_forms
 def test_a_full_disk_raises_an_error_of_the_ledger(ledger: Ledger) -> None:
     """PostgreSQL's own report of a full disk, raised where writing would meet it."""

@@ -18,6 +18,8 @@ from psycopg.conninfo import make_conninfo
 
 from tests.ledgers import new_ledger
 
+pytestmark = pytest.mark.plain_server
+
 MAY_CHANGE = {
     "append": {"events", "jobs", "head"},
     "delete_spec_set": {"annotation_spec_sets", "events", "head"},

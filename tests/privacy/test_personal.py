@@ -141,6 +141,7 @@ def test_several_jobs_are_asked_at_once(ledger: Ledger) -> None:
     assert b"Alice" not in stored(ledger)
 
 
+@pytest.mark.plain_server
 def test_a_granted_role_encrypts_and_decrypts(
     dsn: str, ledger: Ledger, open_ledger: Opener
 ) -> None:
@@ -254,6 +255,7 @@ def test_no_write_path_stores_a_personal_value_unencrypted(ledger: Ledger) -> No
     assert ledger.size() == 0
 
 
+@pytest.mark.plain_server
 def test_a_damaged_ciphertext_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli) -> None:
     ledger.create(JOB, spec={"who": of("Alice"), "b": of("x", "user:bob")})
     spec = ledger.get(JOB).spec

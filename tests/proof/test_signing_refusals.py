@@ -70,6 +70,7 @@ def assert_refused(ledger: Ledger, kind: str, caplog: pytest.LogCaptureFixture) 
     return caught.value
 
 
+@pytest.mark.plain_server
 def test_a_truncated_database_is_not_signed(
     quiet: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_truncated_database_is_not_signed(
     assert "10 events" in str(error)
 
 
+@pytest.mark.plain_server
 def test_a_truncated_database_with_new_events_is_not_signed(
     dsn: str, quiet: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -98,6 +100,7 @@ def test_a_truncated_database_with_new_events_is_not_signed(
         assert error.position == 10
 
 
+@pytest.mark.plain_server
 @pytest.mark.parametrize("forget", [False, True])
 def test_a_changed_database_is_not_signed(
     quiet: Ledger, caplog: pytest.LogCaptureFixture, forget: bool
@@ -113,6 +116,7 @@ def test_a_changed_database_is_not_signed(
     assert_refused(quiet, "forked", caplog)
 
 
+@pytest.mark.plain_server
 def test_a_tree_does_not_grow_over_missing_events(quiet: Ledger) -> None:
     quiet.append_many(many(10))
     with quiet.connection() as connection:
@@ -124,6 +128,7 @@ def test_a_tree_does_not_grow_over_missing_events(quiet: Ledger) -> None:
     assert log_state(quiet).size == 0
 
 
+@pytest.mark.plain_server
 @pytest.mark.parametrize(
     "damage",
     [
@@ -186,6 +191,7 @@ REFUSED: Final = (
 )
 
 
+@pytest.mark.plain_server
 def test_the_signed_size_never_shrinks(quiet: Ledger) -> None:
     key = new_key(quiet)
     quiet.append_many(many(2))

@@ -263,6 +263,7 @@ def test_pruned_events_are_left_out_and_reported(quiet: Ledger, folder: Path) ->
     Reader(folder).check(empty=frozenset(range(256, 300)))
 
 
+@pytest.mark.plain_server
 def test_a_bundle_with_missing_events_is_left_out(quiet: Ledger, folder: Path) -> None:
     note = grown(quiet, 300)
     with quiet.connection() as connection:
@@ -401,6 +402,7 @@ def test_a_folder_refuses_an_older_checkpoint_and_another_log(quiet: Ledger, fol
         assert (folder / "checkpoint").read_text() == published
 
 
+@pytest.mark.plain_server
 def test_an_event_that_differs_from_the_signed_one_is_not_published(
     quiet: Ledger, folder: Path
 ) -> None:

@@ -156,6 +156,7 @@ def test_an_event_can_only_be_rewritten_unchanged(ledger: Ledger) -> None:
                 connection.execute(f"UPDATE events SET {column} = {other} WHERE position = 1")
 
 
+@pytest.mark.plain_server
 def test_a_table_that_is_read_all_the_time_is_left_and_its_reader_named(
     ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ def test_a_rebuild_that_fails_leaves_nothing_and_can_be_repeated(busy: Ledger) -
     assert findings(busy) == []
 
 
+@pytest.mark.plain_server
 def test_two_sessions_make_the_same_rows_and_indexes(busy: Ledger) -> None:
     def fail(_done: int, _size: int) -> None:
         raise KeyboardInterrupt
@@ -151,6 +152,7 @@ def test_two_sessions_make_the_same_rows_and_indexes(busy: Ledger) -> None:
     assert findings(busy) == []
 
 
+@pytest.mark.plain_server
 def test_the_leftovers_of_a_killed_rebuild_are_removed_by_the_next_one(busy: Ledger) -> None:
     class KilledError(Exception):
         pass
@@ -192,6 +194,7 @@ def test_many_events_are_folded_before_writers_have_to_wait(
     assert findings(busy) == []
 
 
+@pytest.mark.plain_server
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
 def test_jobs_that_are_pruned_during_a_rebuild_do_not_come_back(
     ledger: Ledger, tmp_path: Path, projection: Projection

@@ -14,6 +14,7 @@ from jobledger.infra.errors import LedgerNotFoundError
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.postgres.migrate import Right
+from jobledger.infra.postgres.placing import check_rights, place, withdraw_to_migrate
 from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
@@ -49,11 +50,22 @@ def init(
             help="The log's name in proofs, such as example.com/jobs; it cannot change once a checkpoint is signed.",
         ),
     ] = None,
+    citus: Annotated[
+        bool,
+        typer.Option(
+            "--citus",
+            help="Put the ledger on one node of the Citus cluster whose coordinator is connected.",
+        ),
+    ] = False,
 ) -> None:
     """Create the ledger and its log's key, or migrate the ledger to this version."""
     aim = target(context)
     with aim.connect() as connection:
+        if citus:
+            withdraw_to_migrate(connection, aim.ledger)
         changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
+        if citus:
+            changed |= place(connection)
         rights = {Right.READ: read_to, Right.APPEND: grant_to, Right.SIGN: sign_as}
         _grant(connection, aim.ledger, rights)
         keys = name_log(connection, Settings(), origin)
@@ -69,9 +81,11 @@ def init(
 def _grant(
     connection: Connection, ledger: str, rights: Mapping[Right, Sequence[str] | None]
 ) -> None:
-    for right, roles in rights.items():
-        for role in roles or ():
-            migrate.grant(connection, ledger, role, right)
+    given = [(role, right) for right, roles in rights.items() for role in roles or ()]
+    if given and migrate.is_placed(connection):
+        check_rights(given)
+    for role, right in given:
+        migrate.grant(connection, ledger, role, right)
 
 
 def rebuild(
