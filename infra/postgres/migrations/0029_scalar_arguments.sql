@@ -43,28 +43,25 @@ BEGIN
     RETURN true;
 END $$;
 
--- A table on a node has a number behind its name.
+-- only_grow takes the number off that the name of a table on a node ends with.
 DO $$
 DECLARE
-    body text := pg_get_functiondef('only_grow()'::regprocedure);
-    old_text CONSTANT text := 'CASE TG_TABLE_NAME';
-BEGIN
-    IF cardinality(string_to_array(body, old_text)) <> 2 THEN
-        RAISE EXCEPTION 'only_grow has not what is to be changed in it: %', old_text;
-    END IF;
-    EXECUTE replace(body, old_text, 'CASE regexp_replace(TG_TABLE_NAME, ''_[0-9]+$'', '''')');
-END $$;
-
-DO $$
-DECLARE
+    change record;
+    body text;
     function text;
-    body text := pg_get_functiondef('check_granted(bigint, bigint)'::regprocedure);
-    old_text CONSTANT text := 'may_record(e)';
 BEGIN
-    IF cardinality(string_to_array(body, old_text)) <> 2 THEN
-        RAISE EXCEPTION 'check_granted has not what is to be changed in it: %', old_text;
-    END IF;
-    EXECUTE replace(body, old_text, 'may_record(e.name, e.schema, e.type, e.data)');
+    FOR change IN
+        SELECT * FROM (VALUES
+            ('only_grow()', 'CASE TG_TABLE_NAME', 'CASE regexp_replace(TG_TABLE_NAME, ''_[0-9]+$'', '''')'),
+            ('check_granted(bigint, bigint)', 'may_record(e)', 'may_record(e.name, e.schema, e.type, e.data)')
+        ) AS c (function, old_text, new_text)
+    LOOP
+        body := pg_get_functiondef(change.function::regprocedure);
+        IF cardinality(string_to_array(body, change.old_text)) <> 2 THEN
+            RAISE EXCEPTION '% has not what is to be changed in it: %', change.function, change.old_text;
+        END IF;
+        EXECUTE replace(body, change.old_text, change.new_text);
+    END LOOP;
     DROP FUNCTION may_record(events);
     DROP FUNCTION spec_set_digest(annotation_spec_sets);
     -- They run with their owner's rights: they must not find others' tables.
