@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 Opened = TypeVar("Opened")
 _OPEN: Final = WeakKeyDictionary[Any, Callable[[Any], None]]()
 _OF_PARENTS: Final[list[dict[str, Any]]] = []
-"""Parts that processes made from which this one was forked: unused, as their locks may be held for ever."""
+"""Parts that processes made from which this one was forked: unused, as their locks may never be released."""
 
 
 def make_again_in_children(opened: Opened, make: Callable[[Opened], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 from unittest.mock import patch
 
@@ -12,8 +13,13 @@ from jobledger.domain.values.moments import AtPosition, AtTime
 from jobledger.infra import Ledger
 from jobledger.infra.read import in_states
 
+
+def _is_in(state: JobState, job: Job) -> bool:
+    return job.state is state
+
+
 FILTERS: Final[dict[str, Callable[[Job], bool]]] = {
-    **{f"state = {s.name}": lambda job, s=s: job.state is s for s in JobState},  # type: ignore[misc]
+    **{f"state = {state.name}": partial(_is_in, state) for state in JobState},
     'state != RUNNING AND name : "*/jobs/*"': lambda job: job.state is not JobState.RUNNING,
     "NOT state = QUEUED AND attempt > 0": lambda job: job.state is not JobState.QUEUED,
     'state = "*ED" AND (state = FAILED OR state = QUEUED) AND attempt = 1': lambda job: (

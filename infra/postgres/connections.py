@@ -72,7 +72,7 @@ PLAN_ONCE: Final = """
 SELECT set_config('plan_cache_mode', 'force_generic_plan', false)
 WHERE to_regproc('citus_schema_distribute') IS NULL
 """
-"""Citus plans no statement whose parameters it does not know."""
+"""For the session: prepared statements, and those of functions, are planned once. Citus cannot plan a statement without its parameters."""
 SEE_CLIENT_LEAVE: Final = "SET client_connection_check_interval = '1s'"
 """How often PostgreSQL checks during a query whether the client is connected; if not, it ends the query."""
 MAX_IDLE_SECONDS: Final = 60.0

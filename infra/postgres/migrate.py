@@ -121,18 +121,18 @@ def granted(connection: Connection) -> list[tuple[str, Right]]:
     return [(role, Right(right)) for role, right in connection.execute(READ_GRANTED)]
 
 
-def install(connection: Connection, ledger: str, newest: int | None = None) -> None:
+def install(connection: Connection, ledger: str, last: int | None = None) -> None:
     """Creates an empty ledger in the current transaction, and puts its schema into the search_path.
 
     Args:
         connection: A connection to the database, in a transaction.
         ledger: The ledger's name.
-        newest: The number of the last migration to apply; None for this program's last.
+        last: The number of the last migration to apply; None for this program's last.
     """
     schema = schema_of(ledger)
     connection.execute(SQL("SET LOCAL search_path = {}").format(Identifier(schema)))
     _create_schema(connection, schema)
-    _apply(connection, migrations()[:newest])
+    _apply(connection, migrations()[:last])
     for projection in PROJECTIONS:
         _make(connection, projection, fold=None)
         connection.execute(projection.comments)

@@ -16,9 +16,8 @@ ADAPT_FUNCTIONS: Final = sql.load(__package__, "adapt_functions")
 DISTRIBUTE: Final = sql.load(__package__, "distribute")
 TRUNCATE_LOCAL: Final = sql.load(__package__, "truncate_local")
 READ_FUNCTION_DEFINITIONS: Final = sql.load(__package__, "read_function_definitions")
-IS_COORDINATOR: Final = """
-SELECT to_regproc('citus_schema_distribute') IS NOT NULL AND EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')
-"""
+IS_CITUS: Final = "SELECT to_regproc('citus_schema_distribute') IS NOT NULL"
+WITHOUT_CITUS: Final = "this database has no extension citus; make it with CREATE EXTENSION citus on each server of the cluster"
 ALLOW_TRIGGERS: Final = "SET LOCAL citus.enable_unsafe_triggers = on"
 """Triggers of a ledger read and write only what is on its node."""
 
@@ -33,12 +32,11 @@ def place(connection: Connection) -> bool:
         Whether it was put there; False if it is on a node already.
 
     Raises:
-        InvalidFieldError: The database is not that of a Citus cluster, or a role besides the owner may write.
+        InvalidFieldError: The database has no extension citus, or a role besides the owner may write.
     """
     with translated():
-        if connection.execute(IS_COORDINATOR).fetchone() != (True,):
-            why = "this database has no extension citus, or this server is not the coordinator of a cluster"
-            raise InvalidFieldError("citus", why)
+        if connection.execute(IS_CITUS).fetchone() != (True,):
+            raise InvalidFieldError("citus", WITHOUT_CITUS)
         if migrate.is_placed(connection):
             return False
         check_rights(migrate.granted(connection))

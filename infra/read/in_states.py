@@ -1,7 +1,7 @@
 """Finds the jobs that were in the states that a filter asks for, if they were few.
 
 How many there were is the sum of some rows of `intervals`. Its latest rows, by which jobs entered the
-states, tell which jobs they were; a job that entered its state long ago is not among them.
+states, show which jobs they were; a job that entered its state long ago is not among them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_TRIES: Final = 500
 """How many jobs are looked at whether they still were in the state."""
 MAX_ROWS: Final = 20_000
 """How many of the latest rows of `intervals` are read."""
-MAX_LATER_EVENTS: Final = 10_000
+MAX_EVENTS_SINCE: Final = 10_000
 """How many events after the moment's position are checked for an effect on its time."""
 COUNT_IN_STATES: Final = sql.template(__package__, "count_in_states")
 FIND_IN_STATES: Final = sql.template(__package__, "find_in_states")
@@ -101,7 +101,7 @@ def _holds(connection: Connection, moment: Moment, known: int) -> bool:
     """Whether what is known at a position is the same as at the moment's."""
     if moment.clock is Clock.RECORDED:
         return known >= moment.position
-    return is_known_at(connection, moment, known, MAX_LATER_EVENTS)
+    return is_known_at(connection, moment, known, MAX_EVENTS_SINCE)
 
 
 def is_known_at(connection: Connection, moment: Moment, known: int, most: int) -> bool:

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import psycopg
+from jobledger.infra.errors import SchemaError
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
+from jobledger.infra.postgres.migrate import is_placed
 from jobledger.infra.upkeep.fold_fast import look_in
 from jobledger.infra.upkeep.rebuild import fold
 from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables
@@ -21,6 +23,10 @@ READ_COLUMNS: Final = sql.load(__package__, "read_columns")
 READ_REACHED: Final = sql.load(__package__, "read_reached")
 COMPARE_ROWS: Final = sql.template(__package__, "compare_rows")
 SUFFIX: Final = "rehearsal"
+ON_CITUS: Final = (
+    "is on a node of a Citus cluster, where rehearsals of intervals and search, and certified reports,"
+    " are not possible; export it, and import it into a ledger elsewhere"
+)
 
 Progress = Callable[[int, int], object]
 
@@ -88,7 +94,12 @@ def folded(
 
     Yields:
         The schemas of the live and of the new rows; unqualified names mean the new rows.
+
+    Raises:
+        SchemaError: The ledger is on Citus, where only `jobs` can be folded into another schema.
     """
+    if any(each.follows for each in projections) and is_placed(connection):
+        raise SchemaError("", ON_CITUS)
     tables = row_tables(connection)
     with translated(), _taken_back(connection):
         lock_rows(connection, tables)

@@ -41,7 +41,7 @@ def test_parent_and_child_write_and_read_at_once(ledger: Ledger) -> None:
     threads = [threading.Thread(target=write, args=(ledger, f"t{n}", 100)) for n in range(4)]
     for thread in threads:
         thread.start()
-    codes = [exit_code_of_child(lambda n=n: write(ledger, f"c{n}")) for n in range(2)]  # type: ignore[misc] # n is the child's
+    codes = [exit_code_of_child(partial(write, ledger, f"c{n}")) for n in range(2)]
     for thread in threads:
         thread.join()
     write(ledger, "after")

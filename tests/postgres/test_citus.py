@@ -15,8 +15,9 @@ from jobledger.infra.postgres.connections import Connection, connect, conninfo, 
 from jobledger.infra.postgres.migrate import Migration, Right
 from jobledger.infra.transfer.simulation import simulate
 from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
-from jobledger.projections.catalogue import PROJECTIONS
+from jobledger.projections.catalogue import INTERVALS, JOBS, PROJECTIONS
 
 from tests.command_line import Cli
 from tests.databases import is_on_citus
@@ -78,8 +79,15 @@ def test_a_ledger_is_moved_while_it_is_written(ledger: Ledger) -> None:
         acknowledged = {name for writer in writers for name in writer.result()}
     if not moved:
         pytest.skip("the cluster has one node")
-    assert {job.name for job in ledger.list("projects/p")} == acknowledged
+    assert {job.name for job in ledger.list()} == acknowledged
     assert ledger.size() == len(acknowledged)
+
+
+@on_citus
+def test_what_needs_another_schema_is_refused(owner: Connection) -> None:
+    assert rehearse(owner, JOBS).changed == 0
+    with pytest.raises(SchemaError, match="rehearsals of intervals and search"):
+        rehearse(owner, INTERVALS)
 
 
 @on_citus

@@ -214,6 +214,7 @@ def test_an_error_of_the_server_sets_no_run_aside(cls: type[LedgerError]) -> Non
     assert not is_refusal(cls.__new__(cls))
 
 
+@pytest.mark.plain_server
 def test_an_end_while_the_ledger_does_not_answer_is_spooled(
     spool: Spool, ledger: Ledger, dsn: str
 ) -> None:

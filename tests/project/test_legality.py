@@ -49,6 +49,7 @@ EXPLAINED: Final = {
     "infra/google/vertex/operation_methods.py": "which events begin an operation of Google's",
     "infra/transfer/google_cluster.py": "what a trace's row may stand for; the table says which of these may follow",
     "infra/history/next_failure.sql": "what a step from failure to failure stops at",
+    "infra/read/may_match.sql": "a job was not RUNNING before its start_time",
     "infra/web/count_failed.sql": "the jobs of a filter in sentence.py; test_web_incident.py compares them",
     "infra/web/history.py": "events that a page marks as failures",
     "infra/web/lanes.py": "which jobs of a group a timeline draws first",

@@ -22,6 +22,8 @@ def desk(desk: Desk) -> Desk:
     return desk
 
 
+pytestmark = pytest.mark.plain_server
+
 REPORTS = [
     ("throughput", "--bucket", "1d"),
     ("throughput", "--by", "kind", "--filter", "state = SUCCEEDED"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
@@ -21,6 +22,7 @@ def some_jobs(ledger: Ledger) -> None:
     ledger.count()
 
 
+@pytest.mark.plain_server
 def test_nothing_would_change_in_a_sound_ledger(ledger: Ledger) -> None:
     some_jobs(ledger)
     with ledger.connection() as connection:
@@ -49,6 +51,7 @@ def test_a_changed_fold_is_reported_and_not_applied(ledger: Ledger) -> None:
     assert schemas(ledger) == {f"ledger_{ledger.name}"}
 
 
+@pytest.mark.plain_server
 def test_wrong_missing_and_extra_rows_are_reported(ledger: Ledger) -> None:
     some_jobs(ledger)
     with ledger.connection() as connection:

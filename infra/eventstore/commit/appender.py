@@ -15,7 +15,7 @@ from jobledger.domain.job import Job
 from jobledger.infra.errors import ClockError
 from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import Connection
+from jobledger.infra.postgres.connections import PLAN_ONCE, Connection
 from jobledger.projections.jobs import Change, job_of
 from psycopg import pq
 
@@ -29,8 +29,6 @@ FIND_EVENTS: Final = sql.load(__package__, "find_events")
 ADVANCE_HEAD: Final = sql.load(__package__, "advance_head")
 READ_HISTORY: Final = sql.load(__package__, "read_history")
 MAY_COPY: Final = sql.load(__package__, "may_copy")
-PLAN_ONCE: Final = "SET plan_cache_mode = force_generic_plan"
-"""For the session: in `append`, the look-up of request ids and the fold of a granted role would be planned for each commit."""
 OK: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -44,6 +42,7 @@ class Appender:
         self.connection = connection
         # psycopg must prepare nothing: it would deallocate all statements after a rollback.
         connection.prepare_threshold = None
+        # In `append`, the look-up of request ids and the fold of a granted role would be planned for each commit.
         connection.execute(PLAN_ONCE)
         self._pg = connection.pgconn
         self._check(self._pg.prepare(b"append", APPEND))

@@ -8,7 +8,6 @@ from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.appender import (
     APPEND,
     FIND_REQUESTS,
-    PLAN_ONCE,
     READ_JOBS,
     append_parameters,
     checked,
@@ -17,7 +16,7 @@ from jobledger.infra.eventstore.commit.appender import (
 )
 from jobledger.infra.eventstore.stored_event import Placed, Row
 from jobledger.infra.postgres import sql
-from jobledger.infra.postgres.connections import AsyncConnection, connect_async
+from jobledger.infra.postgres.connections import PLAN_ONCE, AsyncConnection, connect_async
 from jobledger.projections.jobs import Change
 from psycopg import pq
 from psycopg.generators import execute
