@@ -64,7 +64,7 @@ def test_it_is_ready_and_well(server: Server) -> None:
     "path",
     [
         "/openapi.json",
-        "/ledger/v1/jobs?pageSize=1",
+        "/ledger/v1/jobs?asOf=@0",  # An answer about now has its time, which is not always as long.
         "/ledger/v1/projects/p/jobs/none",
         "/v1/projects/{project}/jobs",
         "/v1/nothing",

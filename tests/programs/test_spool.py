@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,6 +24,7 @@ from jobledger.infra.programs.run_store import RunStore
 from jobledger.infra.programs.sending import Sender
 from jobledger.infra.programs.spool import RunFile, Spool, SpoolFullError
 
+from tests.http.test_http_stream import eventually
 from tests.proxies import proxy_to
 
 AT = datetime(2026, 6, 1, 10, tzinfo=UTC)
@@ -226,8 +226,7 @@ def test_an_end_while_the_ledger_does_not_answer_is_spooled(
     with ledger.connection() as other, other.transaction():
         other.execute("UPDATE head SET size = size")
         reporter.start()
-        while not is_waiting(other):
-            time.sleep(0.01)
+        eventually(lambda: is_waiting(other), 30)
         reporter.add(end._replace(type="Failed", data={"exitCode": 3}), last=True)
         reporter.wait(0.1, lambda: False)
         reporter.leave()
@@ -240,5 +239,7 @@ def test_an_end_while_the_ledger_does_not_answer_is_spooled(
 
 def is_waiting(connection: Connection) -> bool:
     """Whether a session waits for what this one has locked."""
+    # A transaction would go on to see what it saw first.
+    connection.execute("SELECT pg_stat_clear_snapshot()")
     waiting = "SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     return connection.execute(waiting).fetchone() is not None
