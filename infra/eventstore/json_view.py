@@ -62,6 +62,11 @@ def job_json(job: Job) -> JsonObject:
 
 def event_json(event: RecordedEvent) -> JsonObject:
     """Returns an event as JSON; `state` is the job's state after it."""
+    return event_json_with(event, event.json if event.schema else None)
+
+
+def event_json_with(event: RecordedEvent, data: Any) -> JsonObject:
+    """Returns an event as JSON with this as its data."""
     shown: EventJson = {
         "position": event.position,
         "name": event.name,
@@ -71,7 +76,7 @@ def event_json(event: RecordedEvent) -> JsonObject:
         "recordedTime": required_time(event.recorded_time),
         "actor": event.actor,
         "requestId": event.request_id,
-        "data": event.json if event.schema else None,
+        "data": data,
         "state": None if event.state is None else event.state.name,
     }
     return cast("JsonObject", shown)

@@ -16,7 +16,7 @@ from uuid import uuid4
 import orjson
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.eventstore.json_view import event_json
+from jobledger.infra.eventstore.json_view import event_json_with
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.signing.keys import find_keys
@@ -156,8 +156,7 @@ def write_history(out: BinaryIO, wanted: Selection, events: Iterable[RecordedEve
 
 def history_json(event: RecordedEvent) -> JsonObject:
     """Returns an event as JSON with all stored fields; its data as it is stored."""
-    return event_json(event) | {
-        "data": orjson.Fragment(event.stored),
+    return event_json_with(event, orjson.Fragment(event.stored)) | {
         "schema": event.schema,
         "traceParent": event.trace_parent,
     }
