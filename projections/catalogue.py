@@ -35,7 +35,7 @@ class Projection(NamedTuple):
 JOBS: Final = Projection("jobs", 10, ("jobs",), jobs.functions(), follows=False, by_job=True)
 INTERVALS: Final = Projection(
     "intervals",
-    5,
+    6,
     ("intervals", "state_changes", "late_jobs"),
     intervals.functions(),
     follows=True,

@@ -242,44 +242,58 @@ LANGUAGE sql AS $$
     FROM events AS e JOIN intervals AS i ON i.position = e.position WHERE e.name = ANY (placed);
 $$;
 
--- How many jobs were in each state at a position.
+-- How many jobs were in each state at a position: counts up to the end of a stretch that is nearest, and the
+-- intervals from there.
 CREATE OR REPLACE FUNCTION states_at(until bigint) RETURNS TABLE (state text, jobs bigint)
 STABLE LANGUAGE sql AS $$
     SELECT state_name(c.state), sum(c.change)::bigint
-    FROM (
-        SELECT state, change FROM state_changes WHERE clock = 1 AND level = 3 AND stretch < until >> 20
+    FROM (SELECT (until + 128) >> 8 AS stretch) AS nearest, LATERAL (
+        SELECT state, change FROM state_changes WHERE clock = 1 AND level = 3 AND stretch < nearest.stretch >> 12
         UNION ALL
         SELECT state, change FROM state_changes
-        WHERE clock = 1 AND level = 2 AND stretch >= (until >> 20) << 6 AND stretch < until >> 14
+        WHERE clock = 1 AND level = 2 AND stretch >= (nearest.stretch >> 12) << 6 AND stretch < nearest.stretch >> 6
         UNION ALL
         SELECT state, change FROM state_changes
-        WHERE clock = 1 AND level = 1 AND stretch >= (until >> 14) << 6 AND stretch < until >> 8
+        WHERE clock = 1 AND level = 1 AND stretch >= (nearest.stretch >> 6) << 6 AND stretch < nearest.stretch
         UNION ALL
         SELECT change.state, change.change
-        FROM intervals AS i, LATERAL (VALUES (i.state, 1), (i.state_before, -1)) AS change (state, change)
-        WHERE i.position >= (until >> 8) << 8 AND i.position <= until
+        FROM (
+            SELECT state, state_before, count(*) AS jobs FROM intervals
+            WHERE position >= nearest.stretch << 8 AND position <= until
+            GROUP BY state, state_before
+            UNION ALL
+            SELECT state, state_before, -count(*) FROM intervals
+            WHERE position > until AND position < nearest.stretch << 8
+            GROUP BY state, state_before
+        ) AS i, LATERAL (VALUES (i.state, i.jobs), (i.state_before, -i.jobs)) AS change (state, change)
     ) AS c
     WHERE c.state > 0
     GROUP BY c.state HAVING sum(c.change) <> 0
 $$;
 
--- How many jobs were in each state at a time, as it happened and as far as that is known now.
+-- How many jobs were in each state at a time, as it happened and as far as that is known now; likewise.
 CREATE OR REPLACE FUNCTION states_as_they_happened(at timestamptz) RETURNS TABLE (state text, jobs bigint)
 STABLE LANGUAGE sql AS $$
     SELECT state_name(c.state), sum(c.change)::bigint
-    FROM (SELECT floor(extract(epoch FROM at))::bigint AS second) AS t, LATERAL (
-        SELECT state, change FROM state_changes WHERE clock = 2 AND level = 3 AND stretch < t.second >> 18
+    FROM (SELECT floor(extract(epoch FROM at) + 32)::bigint >> 6 AS stretch) AS nearest, LATERAL (
+        SELECT state, change FROM state_changes WHERE clock = 2 AND level = 3 AND stretch < nearest.stretch >> 12
         UNION ALL
         SELECT state, change FROM state_changes
-        WHERE clock = 2 AND level = 2 AND stretch >= (t.second >> 18) << 6 AND stretch < t.second >> 12
+        WHERE clock = 2 AND level = 2 AND stretch >= (nearest.stretch >> 12) << 6 AND stretch < nearest.stretch >> 6
         UNION ALL
         SELECT state, change FROM state_changes
-        WHERE clock = 2 AND level = 1 AND stretch >= (t.second >> 12) << 6 AND stretch < t.second >> 6
+        WHERE clock = 2 AND level = 1 AND stretch >= (nearest.stretch >> 6) << 6 AND stretch < nearest.stretch
         UNION ALL
         SELECT change.state, change.change
-        FROM intervals AS i,
-             LATERAL (VALUES (i.occurred_state, 1), (i.occurred_before, -1)) AS change (state, change)
-        WHERE i.occurred_from >= to_timestamp((t.second >> 6) << 6) AND i.occurred_from <= at
+        FROM (
+            SELECT occurred_state, occurred_before, count(*) AS jobs FROM intervals
+            WHERE occurred_from >= to_timestamp(nearest.stretch << 6) AND occurred_from <= at
+            GROUP BY occurred_state, occurred_before
+            UNION ALL
+            SELECT occurred_state, occurred_before, -count(*) FROM intervals
+            WHERE occurred_from > at AND occurred_from < to_timestamp(nearest.stretch << 6)
+            GROUP BY occurred_state, occurred_before
+        ) AS i, LATERAL (VALUES (i.occurred_state, i.jobs), (i.occurred_before, -i.jobs)) AS change (state, change)
     ) AS c
     WHERE c.state > 0
     GROUP BY c.state HAVING sum(c.change) <> 0

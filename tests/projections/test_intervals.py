@@ -191,6 +191,26 @@ def test_counts_while_others_write_are_those_of_their_moments(ledger: Ledger) ->
         assert ledger.count(as_of=counted.moment) == counted
 
 
+def test_counts_are_the_sums_of_intervals_on_both_sides_of_a_stretch(
+    ledger: Ledger, other: Connection
+) -> None:
+    """A stretch has 256 positions, or 64 s: the nearest end of one may be after what is asked for."""
+    names = [f"projects/p/jobs/s{n}" for n in range(400)]
+    times = [AT + timedelta(seconds=n / 2) for n in range(len(names))]
+    ledger.append_many(map(Event, names, [1] * 400, [Created()] * 400, times))
+    ledger.append_many(map(Event, names, [2] * 400, [Started()] * 400, times))
+    ledger.follow(ledger.size())
+    for position in (1, 127, 128, 129, 255, 256, 257, 400, 401, 639, 640, 641, 800):
+        counted = other.execute("SELECT state, jobs FROM states_at(%s)", (position,)).fetchall()
+        running = max(position - 400, 0)
+        expected = {"QUEUED": min(position, 400) - running, "RUNNING": running}
+        assert dict(counted) == {state: jobs for state, jobs in expected.items() if jobs}, position
+    for seconds in (0, 15, 16, 31.5, 32, 47, 48, 63.5, 64, 111, 112, 113, 199.5, 300):
+        at = AT + timedelta(seconds=seconds)
+        counted = other.execute("SELECT state, jobs FROM states_as_they_happened(%s)", (at,))
+        assert counted.fetchall() == [("RUNNING", sum(time <= at for time in times))], seconds
+
+
 def test_rebuilt_intervals_equal_the_old_ones(ledger: Ledger) -> None:
     for n in range(20):
         name = f"projects/p/jobs/i{n}"
