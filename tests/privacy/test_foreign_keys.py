@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import Ledger
+from jobledger.infra.proof.audit.erasures import check_keys
+from jobledger.infra.transfer.export import Format
+
+from tests.exports import selection
+from tests.ledgers import fresh_ledger
 
 JOB, OTHER = "projects/p/jobs/one", "projects/p/jobs/other"
 FALSE = {"@personal": {"key": "nosuchkey", "sealed": base64.b64encode(bytes(40)).decode()}}
@@ -47,3 +53,23 @@ def test_a_part_whose_key_was_destroyed_may_be_said_again_of_its_own_job_only(
         fresh.create("projects/p/jobs/third")
         with pytest.raises(InvalidFieldError, match="not a key of this ledger"):
             fresh.change_config("projects/p/jobs/third", {"who": part})
+
+
+def test_keys_stay_in_the_ledger_that_events_were_imported_from(
+    dsn: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    with fresh_ledger(dsn) as other:
+        other.create(JOB, spec={"who": {"@personal": {"subject": "ann", "value": "Ann"}}})
+        other.export(selection(other, ""), Format.JSONL, tmp_path / "other.jsonl")
+    ledger.import_history(tmp_path / "other.jsonl")
+    with ledger.connection() as connection:
+        # The job's own later events may repeat the value.
+        ledger.change_config(JOB, ledger.get(JOB).spec | {"more": 1})
+        assert check_keys(connection) == []
+        # A key of this ledger may not be missing, in the same job either.
+        ledger.change_config(JOB, {"who": {"@personal": {"subject": "bob", "value": "Bob"}}})
+        assert check_keys(connection) == []
+        connection.execute("DELETE FROM subject_keys")
+        assert [(found.kind, found.position) for found in check_keys(connection)] == [
+            ("missing", 4)
+        ]

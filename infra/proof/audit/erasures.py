@@ -12,6 +12,7 @@ from jobledger.infra.proof.audit.records import Record, read_records
 from jobledger.infra.upkeep.findings import Finding
 
 COUNT_ERASED: Final = sql.load(__package__, "count_erased")
+READ_OWN_KEYS: Final = sql.load(__package__, "read_own_keys")
 READ_USED_KEYS: Final = sql.load(__package__, "read_used_keys")
 
 
@@ -34,7 +35,8 @@ def erased_events(connection: Connection) -> int:
 def check_keys(connection: Connection) -> list[Finding]:
     """Finds keys that are missing without an erasure, exist again after one, or were changed.
 
-    A key of another ledger is missing too, if events were imported from there. Reads all events.
+    A key stays in its ledger when events are imported from there, so a key of imported events may be
+    missing. Reads all events.
 
     Args:
         connection: A connection to the ledger's schema.
@@ -45,9 +47,11 @@ def check_keys(connection: Connection) -> list[Finding]:
     erased = erased_keys(connection)
     with translated():
         used = connection.execute(READ_USED_KEYS, binary=True).fetchall()
+    missing = [id_ for id_, *_, key, _ in used if key is None and id_ not in erased]
+    own = _own_keys(connection, missing)
     findings = []
     for id_, position, events, encrypted, key, subject in used:
-        if key is None and id_ not in erased:
+        if key is None and id_ in own:
             kind, what = "missing", "is missing, and no event says that it was erased"
         elif key is None:
             continue
@@ -62,6 +66,14 @@ def check_keys(connection: Connection) -> list[Finding]:
         detail = f"key {id_} of {events} events {what}"
         findings.append(Finding(kind, position, "subject_keys", detail))
     return findings
+
+
+def _own_keys(connection: Connection, ids: list[str]) -> set[str]:
+    """Returns the keys that did not come with imported events; reads all events if there are any keys."""
+    if not ids:
+        return set()
+    with translated():
+        return {id_ for (id_,) in connection.execute(READ_OWN_KEYS, (ids,))}
 
 
 def _opens(id_: str, encrypted: str, key: bytes) -> bool:
