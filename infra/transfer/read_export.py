@@ -50,8 +50,7 @@ def numbered_lines(file: Path) -> Generator[tuple[int, bytes], None, None]:
     number = 0
     try:
         with file.open("rb") as raw:
-            zipped = raw.read(len(GZIP)) == GZIP
-            raw.seek(0)
+            zipped = raw.peek().startswith(GZIP)
             lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
             for number, line in enumerate(lines, start=1):
                 yield number, line.removeprefix(BOM_UTF8) if number == 1 else line

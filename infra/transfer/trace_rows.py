@@ -56,6 +56,8 @@ def lines_of(file: Path, progress: Progress = lambda read: None) -> Iterator[byt
     number = 0
     try:
         with file.open("rb") as raw:
+            if not raw.seekable():
+                raise InputError(str(file), 0, "is a pipe; a trace is read twice, so give files")
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             source: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw

@@ -303,8 +303,6 @@ def test_reports_by_hand(cli: Cli) -> None:
             ["bisect", "--filter", "state = FAILED", "--count", "jobs > 1"],
             "leave out NAME and --filter",
         ),
-        (["import", "-"], "give /dev/stdin"),
-        (["import", "slurm-sacct", "-"], "give /dev/stdin"),
         (["record", "x", "Created", "--time", "1066-10-14T00:00:00Z"], "is before 1970"),
         (["record", "x", "Created", "--time", "2999-01-01T00:00:00Z"], "more than a day ahead"),
         (["record", "x", "Created", "--time", "soon"], "is not an ISO 8601 time"),

@@ -207,8 +207,8 @@ def test_counts_are_the_sums_of_intervals_on_both_sides_of_a_stretch(
         assert dict(counted) == {state: jobs for state, jobs in expected.items() if jobs}, position
     for seconds in (0, 15, 16, 31.5, 32, 47, 48, 63.5, 64, 111, 112, 113, 199.5, 300):
         at = AT + timedelta(seconds=seconds)
-        counted = other.execute("SELECT state, jobs FROM states_as_they_happened(%s)", (at,))
-        assert counted.fetchall() == [("RUNNING", sum(time <= at for time in times))], seconds
+        happened = other.execute("SELECT state, jobs FROM states_as_they_happened(%s)", (at,))
+        assert happened.fetchall() == [("RUNNING", sum(time <= at for time in times))], seconds
 
 
 def test_rebuilt_intervals_equal_the_old_ones(ledger: Ledger) -> None:

@@ -297,7 +297,7 @@ def test_every_record_of_a_published_format_is_read(
 
     again = run(ledger, mapping, file)
     assert (again.events, again.unplaced) == (0, [])
-    packed = tmp_path / "file.gz"
+    packed = tmp_path / "file without a suffix"
     packed.write_bytes(gzip.compress(text.encode()))
     assert run(ledger, mapping, packed).events == 0
 

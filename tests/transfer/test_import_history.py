@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.proof.signing.notes import Note, VerifierKey
 from jobledger.infra.transfer.export import Format
 from jobledger.infra.transfer.exported import is_export
+from jobledger.infra.transfer.trace_rows import lines_of
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli
@@ -159,6 +164,41 @@ def test_a_file_that_is_not_an_export_is_refused(
     file.write_text(edit(file.read_text()))  # type: ignore[operator]
     with fresh_ledger(dsn) as other, pytest.raises(InputError, match=why):
         other.import_history(file)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_export_is_read_from_a_pipe(
+    past: Ledger, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    file = write_export(past, tmp_path, Format.JSONL)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as writing:
+        writing.submit(pipe.write_bytes, pack(file.read_bytes()))
+        done = past.import_history(pipe)
+    assert (done.events, done.repeated) == (past.size(), past.size())
+
+
+def test_a_trace_in_a_pipe_is_refused(tmp_path: Path) -> None:
+    """Its first rows are read twice."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as writing:
+        writing.submit(pipe.write_bytes, b"0,,1,0")
+        with pytest.raises(InputError, match="is a pipe; a trace is read twice"):
+            next(lines_of(pipe))
+
+
+@pytest.mark.slow
+def test_standard_input_is_a_file_to_import(past: Ledger, cli: Cli, tmp_path: Path) -> None:
+    file = write_export(past, tmp_path, Format.JSONL)
+    with file.open("rb") as given:
+        done = subprocess.run(
+            [*cli.command, "import", "-"],
+            env=cli.environment, stdin=given, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"/dev/stdin: {past.size()} events" in done.stdout
 
 
 def test_a_truncated_gzip_is_refused_with_the_line(past: Ledger, dsn: str, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.events import Event
 from jobledger.infra.cli.context import ERR, OUT, Json, Target, counted, print_json, say, target
 from jobledger.infra.cli.progress import move, progress_bar
@@ -23,6 +22,7 @@ from rich.progress import DownloadColumn
 from typer.core import TyperGroup
 
 SHOWN_UNPLACED = 20
+STDIN = "/dev/stdin"
 
 
 class ImportGroup(TyperGroup):
@@ -30,8 +30,8 @@ class ImportGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Takes an unknown command as one of the ledger's exports, or as a mapping: `import slurm-sacct FILE`."""
-        if "-" in args:
-            raise InvalidFieldError("FILE", "'-' is no file; with a mapping, give /dev/stdin")
+        # As usual, `-` is standard input.
+        args = [STDIN if each == "-" else each for each in args]
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["history" if _is_history(args) else "file", *args]
         return super().resolve_command(ctx, args)

@@ -24,6 +24,8 @@ from jobledger.infra.sources.mapping.values import Record, find
 _HEADER: Final = re.compile(r"\s*([^:\s][^:]*?)\s*:\s*(.*)")
 _BLANK: Final = re.compile(r"\s*")
 _PAIR: Final = re.compile(r'([A-Za-z_][\w.]*)=("[^"]*"|\S*)')
+GZIP: Final = b"\x1f\x8b"
+"""The first bytes of a gzip file (RFC 1952)."""
 DUCKDB: Final = (".duckdb", ".db")
 ENCODING: Final = "utf-8-sig"
 """UTF-8, with or without the byte order mark that programs on Windows write."""
@@ -41,7 +43,7 @@ class Found(NamedTuple):
 
 
 def read_records(source: Source, where: str, moved: Callable[[int], None]) -> Iterator[Found]:
-    """Yields the records in a file (gzip, if its name ends in .gz), or in a database.
+    """Yields the records in a file (plain or gzip), or in a database.
 
     Args:
         source: How records are read.
@@ -65,7 +67,8 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
     path = Path(where)
     try:
         with path.open("rb") as raw:
-            unpacked: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+            is_zipped = path.suffix == ".gz" or raw.peek().startswith(GZIP)
+            unpacked: Any = gzip.GzipFile(fileobj=raw) if is_zipped else raw
             text = io.TextIOWrapper(unpacked, ENCODING, errors="surrogateescape", newline="")
             size = os.fstat(raw.fileno()).st_size
             for found in _records(
