@@ -66,12 +66,18 @@ class Schemas:
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Keeps a connection meanwhile: a new one has to load the catalog, which takes longer than to empty a schema."""
-        self._kept = psycopg.connect(self._dsn, autocommit=True)
+        self._kept = self._connected()
         try:
             yield
         finally:
             self._kept.close()
             self._kept = None
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        """A connection that plans each statement once, as all schemas are alike."""
+        connection = psycopg.connect(self._dsn, autocommit=True)
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        return connection
 
     @contextmanager
     def taken(self) -> Iterator[str]:
@@ -105,7 +111,7 @@ class Schemas:
                 return _emptied(self._kept, schema)
             except psycopg.OperationalError:  # A test ended all sessions of the database.
                 self._kept.close()
-                self._kept = psycopg.connect(self._dsn, autocommit=True)
+                self._kept = self._connected()
                 return _emptied(self._kept, schema)
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             return _emptied(connection, schema)
