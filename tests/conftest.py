@@ -28,7 +28,7 @@ from tests.databases import GIVEN, find_server, new_database, prepare_home
 from tests.desks import Desk
 from tests.exports import write_past
 from tests.forker import end
-from tests.forms import FORMS, Opener, opened
+from tests.forms import FORMS, Opener, opened, opened_unchecked
 from tests.grpc_clients import Clients, connected
 from tests.ledgers import new_ledger, odd_jobs, schemas_of
 from tests.loops import FACTORIES, Factory, run
@@ -100,8 +100,8 @@ def open_ledger(form: str) -> Opener:
 
 
 @pytest.fixture
-def ledger(dsn: str, ledger_name: str, open_ledger: Opener) -> Iterator[Ledger]:
-    with open_ledger(dsn, ledger_name) as ledger:
+def ledger(dsn: str, ledger_name: str, form: str) -> Iterator[Ledger]:
+    with opened_unchecked(form, dsn, ledger_name) as ledger:
         yield ledger
 
 

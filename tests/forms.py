@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any, Final, TypeVar, cast
 
 from jobledger import AsyncLedger, Ledger
+from jobledger.infra.postgres.connections import conninfo, schema_of
 
 FORMS: Final = ("threads", "asyncio")
 TIMEOUT_SECONDS: Final = 90.0
@@ -19,14 +20,28 @@ Opener = Callable[..., AbstractContextManager[Ledger]]
 """Opens a ledger with the arguments of `Ledger.open`."""
 
 
-@contextmanager
-def opened(form: str, *args: Any, **kwargs: Any) -> Iterator[Ledger]:
+def opened(form: str, *args: Any, **kwargs: Any) -> AbstractContextManager[Ledger]:
     """A ledger of that form, opened with the arguments of `Ledger.open` and closed afterwards."""
     if form == "threads":
-        with Ledger.open(*args, **kwargs) as ledger:
-            yield ledger
-        return
-    driven = DrivenLedger(*args, **kwargs)
+        return Ledger.open(*args, **kwargs)
+    return _driven(lambda: AsyncLedger.open(*args, **kwargs))
+
+
+def opened_unchecked(form: str, dsn: str, name: str) -> AbstractContextManager[Ledger]:
+    """The same without a look at the ledger's schema, for which `open` makes a connection of its own."""
+    info = conninfo(dsn, schema_of(name))
+    if form == "threads":
+        return Ledger(info, name)
+
+    async def opening() -> AsyncLedger:
+        return AsyncLedger(Ledger(info, name))
+
+    return _driven(opening)
+
+
+@contextmanager
+def _driven(opening: Callable[[], Awaitable[AsyncLedger]]) -> Iterator[Ledger]:
+    driven = DrivenLedger(opening)
     try:
         yield cast(Ledger, driven)
     finally:
@@ -40,12 +55,12 @@ class DrivenLedger:
     may call it: each call is a task of the loop.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, opening: Callable[[], Awaitable[AsyncLedger]]) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="tests-loop")
         self._thread.start()
         try:
-            self._ledger = self._wait(AsyncLedger.open(*args, **kwargs))
+            self._ledger = self._wait(opening())
         except BaseException:
             self._end_loop()
             raise
