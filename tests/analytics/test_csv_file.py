@@ -20,6 +20,7 @@ def written(columns: list[str], rows: list[list[object]]) -> list[list[str]]:
     return list(csv.reader(io.StringIO(out.getvalue(), newline="")))
 
 
+@pytest.mark.slow
 @given(header=TEXTS, cell=TEXTS)
 def test_no_cell_is_a_formula_and_no_text_is_lost(header: str, cell: str) -> None:
     for text, given_text in zip(

@@ -97,6 +97,7 @@ def test_long_rows_are_measured_only_if_they_are_named() -> None:
         select(["get", "nothing"])
 
 
+@pytest.mark.slow
 def test_ids_are_unique_and_each_row_is_code() -> None:
     assert len({each.id for each in ALL}) == len(ALL)
     for measure in ALL:

@@ -180,6 +180,7 @@ def test_it_goes_on_when_its_connection_breaks(ledger: Ledger) -> None:
         serving.join()
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_the_extra_leaves_evaluation_and_the_lead_to_one_with_it(
     ledger: Ledger,
 ) -> None:

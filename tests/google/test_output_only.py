@@ -178,6 +178,7 @@ def created(client: httpx.Client, root: Root, project: str, body: Any) -> str:
     return str(content.get("response", content).get("name") or f"{parent}/jobs/{content['jobId']}")
 
 
+@pytest.mark.slow
 @EVERY_ROOT
 def test_what_is_listed_can_be_got_and_is_what_was_created(
     server: Server, project: str, root: Root

@@ -154,6 +154,7 @@ def test_a_body_comes_to_the_same_over_grpc_as_over_http(job: str, data: st.Data
     assert json_format.ParseDict(parsed, message(), ignore_unknown_fields=True) == sent
 
 
+@pytest.mark.slow
 def test_the_descriptors_are_what_the_script_makes_of_googles_packages() -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "descriptors"))
     assert script["render"]() == (ROOT / "infra/grpc/google.binpb").read_bytes()

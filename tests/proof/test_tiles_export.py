@@ -180,6 +180,7 @@ def test_tiles_are_where_clients_look_for_them(number: int, path: str) -> None:
     assert tile_path("entries", number, 1) == f"tile/entries/{path}.p/1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size", [1, 255, 256, 257, 1000, pytest.param(256 * 256 + 300, marks=pytest.mark.slow)]
 )

@@ -170,6 +170,7 @@ def test_failures_are_grouped_by_message(site: Server, visitor: Visitor) -> None
     expect(page.locator("#as-of")).to_contain_text("120 jobs")
 
 
+@pytest.mark.slow
 def test_failures_say_how_many_messages_are_left_out(dsn: str) -> None:
     with new_server(dsn) as server, server.client() as client:
         for n in range(52):
@@ -206,6 +207,7 @@ def test_the_failure_before_and_a_moment_by_the_clock(site: Server, visitor: Vis
     expect(page.locator("#moment-problem")).to_contain_text("The moment 'soon' is not a moment")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["at", "from", "to"])
 @pytest.mark.parametrize("path", ["/", "/fleet/list", "/fleet.csv"])
 @pytest.mark.parametrize(

@@ -253,6 +253,7 @@ def evaluated(ledger: Ledger) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_a_large_confusion_matrix_is_a_whole_file(dsn: str) -> None:
     labels = [f"label {n:02}" for n in range(45)]
     with new_server(dsn) as server, server.client() as client:
