@@ -15,6 +15,9 @@ from jobledger.infra.cli.diagnosis import doctor
 from jobledger.infra.cli.diagnosis.check import Status
 from jobledger.infra.cli.diagnosis.machine import check_port
 from jobledger.infra.postgres.connections import schema_of
+from jobledger.infra.proof.signing.keys import write_private
+from jobledger.infra.proof.signing.pins import pin_file
+from jobledger.infra.settings import Settings
 from psycopg.conninfo import make_conninfo
 
 from tests.command_line import Cli
@@ -129,6 +132,14 @@ def test_a_key_that_others_can_read(examined: Cli) -> None:
     [file] = (Path(examined.environment["JOBLEDGER_HOME"]) / "keys").glob("*.key")
     file.chmod(0o644)
     assert "chmod 600" in problem(examined, "keys")
+
+
+def test_a_log_of_another_name_than_the_pinned_one(examined: Cli, desk: Desk) -> None:
+    with desk.ledger.connection() as connection:
+        write_private(pin_file(Settings(), connection), "another\n")
+    assert "and was 'another' when it was last signed" in problem(examined, "keys")
+    shown = examined.run("log", "show", "--json")
+    assert "was 'another'" in json.loads(shown.stdout)["stopped"]
 
 
 def test_a_log_that_was_rolled_back(examined: Cli) -> None:

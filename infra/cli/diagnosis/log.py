@@ -13,6 +13,7 @@ from jobledger.infra.proof.log.tree import LogState, Tree
 from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import find_keys, key_file, last_signed_file, read_text
 from jobledger.infra.proof.signing.notes import Note
+from jobledger.infra.proof.signing.pins import check_pinned
 from jobledger.infra.proof.signing.signer import MAX_AHEAD_SECONDS, check_growth, read_kept
 from jobledger.infra.settings import Settings
 
@@ -37,11 +38,20 @@ def check_keys(connection: Connection, settings: Settings) -> Check:
     except ProofError as error:
         return problem("keys", str(error), f"correct {_place(settings, str(file))}")
     if keys:
-        place = _place(settings, str(file))
-        return ok("keys", f"{len(keys)} of {origin} in {place}")
+        return _check_name(connection, settings, origin, len(keys))
     if read_kept(connection) is not None:
         return ok("keys", f"none of {origin} here; it was signed elsewhere")
     return problem("keys", f"{origin} is not signed: it has no key", "jobledger init makes one")
+
+
+def _check_name(connection: Connection, settings: Settings, origin: str, count: int) -> Check:
+    """Checks that the log's name is the pinned one; its keys do not sign otherwise."""
+    try:
+        check_pinned(settings, connection, origin)
+    except ProofError as error:
+        return problem("keys", error.why, "restore the ledger that was here, or delete the file")
+    place = _place(settings, str(key_file(settings, origin)))
+    return ok("keys", f"{count} of {origin} in {place}")
 
 
 def check_checkpoint(connection: Connection, settings: Settings) -> Check:

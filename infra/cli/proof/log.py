@@ -20,6 +20,7 @@ from jobledger.infra.proof.signing.keys import (
     retire_keys,
 )
 from jobledger.infra.proof.signing.notes import SigningKey
+from jobledger.infra.proof.signing.pins import check_pinned
 from jobledger.infra.proof.signing.signer import read_kept, require_kept
 from jobledger.infra.proof.tiles import export_tiles
 from jobledger.infra.settings import Settings
@@ -73,10 +74,12 @@ def _keys(origin: str) -> list[SigningKey]:
 
 def _why_not_signed(connection: Connection) -> str | None:
     """Returns why the log's key on this machine no longer signs; None if it signs."""
-    tree = Tree()
+    tree, settings = Tree(), Settings()
+    log = tree.log_state(connection)
     try:
-        check_last_signed(connection, tree, tree.log_state(connection), Settings())
-    except ForkedError as error:
+        check_pinned(settings, connection, log.origin)
+        check_last_signed(connection, tree, log, settings)
+    except (ForkedError, ProofError) as error:
         return str(error)
     return None
 

@@ -52,11 +52,17 @@ def pin(settings: Settings, connection: Connection, origin: str, *, again: bool 
     Raises:
         ProofError: Another name is pinned.
     """
-    before = pinned_origin(settings, connection)
-    if before is not None and before != origin and not again:
-        raise ProofError("origin", renamed(before, origin, pin_file(settings, connection)))
-    if before != origin:
+    if not again:
+        check_pinned(settings, connection, origin)
+    if pinned_origin(settings, connection) != origin:
         write_private(pin_file(settings, connection), f"{origin}\n")
+
+
+def check_pinned(settings: Settings, connection: Connection, origin: str) -> None:
+    """Raises ProofError if another name of the log is pinned on this machine."""
+    before = pinned_origin(settings, connection)
+    if before is not None and before != origin:
+        raise ProofError("origin", renamed(before, origin, pin_file(settings, connection)))
 
 
 def renamed(before: str, origin: str, file: Path) -> str:
