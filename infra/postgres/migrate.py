@@ -19,6 +19,7 @@ from psycopg.sql import SQL, Identifier
 
 _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database, because creating one is fast.
+CLOSE_TO_PUBLIC: Final = sql.load(__package__, "close_to_public")
 GIVE_TO_OWNER: Final = sql.load(__package__, "give_to_owner")
 READ_GRANTED: Final = sql.load(__package__, "read_granted")
 READ_LEDGERS: Final = sql.load(__package__, "read_ledgers")
@@ -107,13 +108,15 @@ def migrate(
         stale = [p for p in PROJECTIONS if made.get(p.name) != p.version]
         for projection in stale:
             _make(connection, projection, fold=rebuild if projection.name in made else None)
+        was_open = _run_all(connection, CLOSE_TO_PUBLIC)
         if fresh or stale:
             for projection in PROJECTIONS:
                 connection.execute(projection.comments)
-            _give_to_owner(connection)
+            # The owner of the schema could not use what another role made.
+            _run_all(connection, GIVE_TO_OWNER)
             for role, right in granted(connection):
                 grant(connection, ledger, role, right)
-        return bool(fresh or stale)
+        return bool(fresh or stale or was_open)
 
 
 def granted(connection: Connection) -> list[tuple[str, Right]]:
@@ -281,10 +284,12 @@ def _create_schema(connection: Connection, schema: str) -> None:
     )
 
 
-def _give_to_owner(connection: Connection) -> None:
-    """Gives what this role made to the owner of the schema, who could not use it otherwise."""
-    for (statement,) in connection.execute(GIVE_TO_OWNER).fetchall():
+def _run_all(connection: Connection, making: bytes) -> int:
+    """Runs the statements that a statement returns, and returns how many there were."""
+    statements = connection.execute(making).fetchall()
+    for (statement,) in statements:
         connection.execute(statement.encode())
+    return len(statements)
 
 
 def _projections(connection: Connection) -> dict[str, int]:

@@ -57,8 +57,8 @@ def check_definitions(connection: Connection, installed: Installed | None = None
             why = f"its definitions were compared with nothing: {error.diag.message_primary}"
             return [Finding("unchecked", 0, "schema", why)]
     return [
-        Finding(kind, 0, what, detail.replace(wanted.placeholder, schema))
-        for kind, what, detail in _differences(found, wanted.definitions)
+        Finding(kind, 0, *(text.replace(wanted.placeholder, schema) for text in texts))
+        for kind, *texts in _differences(found, wanted.definitions)
     ]
 
 

@@ -69,6 +69,21 @@ def test_functions_with_more_rights_let_it_catch_projections_up_and_no_more(
     assert callable_.fetchall() == [("follow",), ("position_recorded",)]
 
 
+def test_what_a_restore_without_privileges_lets_it_call_is_taken_away(
+    reader: Connection, ledger: Ledger
+) -> None:
+    with ledger.connection() as owner:
+        owner.execute("GRANT EXECUTE ON FUNCTION keep_checkpoint TO PUBLIC")
+        (found,) = check_definitions(owner)
+        assert found.kind == "extra"
+        assert found.name == f"function {schema_of(ledger.name)}.keep_checkpoint(bigint,text)"
+        owner.execute("GRANT EXECUTE ON FUNCTION append TO PUBLIC")
+        assert migrate.migrate(owner, ledger.name, rebuild)
+        assert check_definitions(owner) == []
+        assert migrate.granted(owner) == [(reader.info.user, Right.READ)]
+        assert not migrate.migrate(owner, ledger.name, rebuild)
+
+
 def test_it_stays_a_reader(reader: Connection, ledger: Ledger) -> None:
     role = reader.info.user
     with ledger.connection() as owner:
