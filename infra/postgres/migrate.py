@@ -21,6 +21,7 @@ _PACKAGE: Final = "jobledger.infra.postgres.migrations"
 # One lock for all ledgers of a database, because creating one is fast.
 CLOSE_TO_PUBLIC: Final = sql.load(__package__, "close_to_public")
 GIVE_TO_OWNER: Final = sql.load(__package__, "give_to_owner")
+READ_FUNCTIONS_SCHEMA: Final = sql.load(__package__, "read_functions_schema")
 READ_GRANTED: Final = sql.load(__package__, "read_granted")
 READ_LEDGERS: Final = sql.load(__package__, "read_ledgers")
 SIGNING: Final = ("grow_log", "keep_checkpoint")
@@ -94,6 +95,7 @@ def migrate(
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         done = _applied(connection, schema)
         _check_checksums(ledger, done)
+        _check_functions(connection, ledger)
         fresh = migrations()[len(done) :]
         if not done:
             _create_schema(connection, schema)
@@ -154,6 +156,7 @@ def check(connection: Connection, ledger: str) -> None:
         if not done:
             raise LedgerNotFoundError(ledger, ledgers(connection))
         _check_checksums(ledger, done)
+        _check_functions(connection, ledger)
         made = _projections(connection)
     _check_projections(ledger, made)
     if (behind := _behind(done, made)) is not None:
@@ -240,6 +243,18 @@ def _check_checksums(ledger: str, done: list[tuple[int, str]]) -> None:
     for (number, checksum), migration in zip(done, migrations(), strict=False):
         if number != migration.number or checksum != migration.checksum:
             raise SchemaError(ledger, f"was made by another migration {number} than this program's")
+
+
+def _check_functions(connection: Connection, ledger: str) -> None:
+    """Functions name their schema: those of a renamed one would write to another ledger, or to none."""
+    row = connection.execute(READ_FUNCTIONS_SCHEMA).fetchone()
+    if row is not None:
+        schema = schema_of(ledger)
+        raise SchemaError(
+            ledger,
+            f"is a schema that was renamed, and its functions still write to {row[0]}; rename it back"
+            f" with: ALTER SCHEMA {schema} RENAME TO {row[0]}",
+        )
 
 
 def _check_projections(ledger: str, made: Mapping[str, int]) -> None:

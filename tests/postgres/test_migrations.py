@@ -16,6 +16,7 @@ from jobledger.infra.postgres import migrate, sql
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS, Projection
+from psycopg.sql import SQL, Identifier
 
 from tests.checkout import TESTS
 from tests.ledgers import application_of, owned_ledger
@@ -112,6 +113,20 @@ def test_granted_roles_can_read_new_tables(dsn: str, ledger: Ledger) -> None:
             connection.execute("DELETE FROM projections WHERE name = 'intervals'")
         assert make(dsn, ledger.name) is True
         assert application.count().counts == {"QUEUED": 1}
+
+
+def test_a_ledger_in_a_renamed_schema_is_refused(dsn: str, fresh: str) -> None:
+    make(dsn, fresh)
+    before, after = (Identifier(schema_of(name)) for name in (fresh, f"{fresh}_b"))
+    with connect(dsn) as connection:
+        connection.execute(SQL("ALTER SCHEMA {} RENAME TO {}").format(before, after))
+        make(dsn, fresh)
+        try:
+            for use in (Ledger.open, make):
+                with pytest.raises(SchemaError, match=f"still write to {schema_of(fresh)}; rename"):
+                    use(dsn, f"{fresh}_b")
+        finally:
+            connection.execute(SQL("DROP SCHEMA {} CASCADE").format(after))
 
 
 def test_what_a_superuser_brings_up_to_date_belongs_to_the_owner_of_the_ledger(

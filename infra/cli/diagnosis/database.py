@@ -50,7 +50,9 @@ def check_schema(connection: Connection, ledger: str) -> Check:
     try:
         migrate.check(connection, ledger)
     except SchemaError as error:
-        return problem("schema", str(error), f"jobledger --ledger {ledger} init")
+        init = f"jobledger --ledger {ledger} init"
+        advice = init if init in str(error) else "do what it says; init does not help"
+        return problem("schema", str(error), advice)
     return ok("schema", f"ledger {ledger!r} is at schema version {migrate.newest()}")
 
 
