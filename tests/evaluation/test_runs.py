@@ -36,6 +36,7 @@ def tell(ledger: Ledger, name: str, type_: str, **expected: Any) -> list[str]:
 
 
 TIME = "2026-06-02T10:00:00Z"
+WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'evaluations'::regclass AND NOT granted"
 
 
 def test_a_run_takes_what_was_sampled_since_the_last_and_evaluates_it(ledger: Ledger) -> None:
@@ -236,10 +237,17 @@ def test_two_schedulers_at_once_do_each_thing_once(ledger: Ledger) -> None:
     names = [make_job(ledger, spec_of()) for _ in range(5)]
     for name in names:
         ledger.record_predictions(name, predictions_of("abc", truth="cat"))
-    clock = Clock(BEGIN + timedelta(hours=2))
-    with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(Scheduler(ledger, clock=clock).do_due) for _ in range(4)]:
+    clocks = [Clock(BEGIN + timedelta(hours=2, seconds=n)) for n in range(4)]
+    with ThreadPoolExecutor(4) as pool, ledger.connection() as connection:
+        with connection.transaction():
+            # Each works out its own evaluation of the first job, and waits to store it.
+            connection.execute("LOCK TABLE evaluations IN SHARE MODE")
+            all_done = [pool.submit(Scheduler(ledger, clock=clock).do_due) for clock in clocks]
+            while connection.execute(WAITING).fetchone() != (4,):
+                assert not any(done.done() for done in all_done)
+        for done in all_done:
             done.result()
+        assert verify(connection).findings == []
     for name in names:
         assert types(ledger, name) == [
             "Created", "RunStarted", "DatasetCreated", "EvaluationCreated", "Scheduled",

@@ -53,7 +53,7 @@ def test_a_crash_at_any_point_loses_and_repeats_nothing(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, point: int, *, written: bool
 ) -> None:
     name, clock, steps = make_job(ledger, spec_of()), Clock(), iter(range(100))
-    record, keep = runs._record, runs._worked_out
+    record, keep = runs._record, runs._work_out
 
     def crashing(work: Any) -> Any:
         def step(*given: Any) -> Any:
@@ -73,7 +73,7 @@ def test_a_crash_at_any_point_loses_and_repeats_nothing(
         for _ in range(3):
             with monkeypatch.context() as patch:
                 patch.setattr(runs, "_record", crashing(record))
-                patch.setattr(runs, "_worked_out", crashing(keep))
+                patch.setattr(runs, "_work_out", crashing(keep))
                 try:
                     Scheduler(ledger, clock=clock).do_due()
                 except CrashError:

@@ -171,7 +171,9 @@ def _check_parts(plan: Plan, samples: Iterable[Sample]) -> None:
 
 def _evaluation(reader: Reader, run: Run, plan: Plan, now: datetime) -> Facts:
     """Compares predictions with ground truth; the result is stored before its event is recorded."""
-    found = _kept(reader, run) or _worked_out(reader, run, plan, now)
+    found = _kept(reader, run)
+    if found is None and _work_out(reader, run, plan, now):
+        found = _kept(reader, run)  # Of another scheduler, if one was faster.
     if found is None:
         count = run.events["DatasetCreated"].example_count
         why = f"none of the {count} examples has ground truth"
@@ -200,14 +202,14 @@ def _evaluation(reader: Reader, run: Run, plan: Plan, now: datetime) -> Facts:
 
 
 def _kept(reader: Reader, run: Run) -> bytes | None:
-    """The result that was stored before a crash."""
+    """The result that is stored; None before that."""
     with translated(), reader.pool.connection() as connection:
         row = connection.execute(READ_EVALUATIONS, (run.job.name, run.number)).fetchone()
     return None if row is None else row[0].encode()
 
 
-def _worked_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bytes | None:
-    """Returns the evaluations as stored; None if no ground truth is known."""
+def _work_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bool:
+    """Stores the evaluations, unless some are; returns false if no ground truth is known."""
     from jobledger.infra.evaluation.metrics.evaluate import evaluate
 
     name = run.job.name
@@ -215,7 +217,7 @@ def _worked_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bytes | 
         first, last = run_range(connection, name, run.number)
         truths = run_truths(connection, run.job, run.number)
         if not truths:
-            return None
+            return False
         labels = find_spec_set(connection, plan.spec_set)
         samples = run_samples(connection, name, first, last)
         found = evaluate(run.job, run.number, run.time, samples, truths, labels, time_text(now))
@@ -224,7 +226,7 @@ def _worked_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bytes | 
         dataset = names_of(name, run.number).dataset
         kept = (name, run.number, dataset, now, text.decode(), short)
         connection.execute(KEEP_EVALUATIONS, kept)
-    return text
+    return True
 
 
 def _failed(run: Run, now: datetime, code: int, message: str) -> Facts:
