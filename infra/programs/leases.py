@@ -18,6 +18,7 @@ from jobledger.infra.read.store import Store
 
 KEEP_LEASE: Final = sql.load(__package__, "keep_lease")
 END_LEASE: Final = sql.load(__package__, "end_lease")
+IS_SILENT: Final = sql.load(__package__, "is_silent")
 READ_ENDED_LEASES: Final = sql.load(__package__, "read_ended_leases")
 LOG: Final = logging.getLogger("jobledger.leases")
 
@@ -59,6 +60,8 @@ def end_lease_of(store: Store, job: str, run_id: str) -> None:
 def expire_lost(store: Store, actor: str) -> int:
     """Reports each run with an expired lease as lost; a failure of one run does not affect the others.
 
+    A run that sends a heartbeat meanwhile is not lost.
+
     Args:
         store: The ledger.
         actor: Who reports.
@@ -76,13 +79,18 @@ def expire_lost(store: Store, actor: str) -> int:
 
 def _expired(store: Store, lease: EndedLease, actor: str) -> bool:
     try:
-        is_lost = _reported(store, lease, actor)
+        is_lost = _is_silent(store, lease) and _reported(store, lease, actor)
         with _connected(store) as connection:
             end_lease(connection, *lease)
     except (LedgerError, psycopg.Error) as error:
         LOG.warning("the lease of %s cannot be ended: %s", lease.job, error)
         return False
     return is_lost
+
+
+def _is_silent(store: Store, lease: EndedLease) -> bool:
+    with _connected(store) as connection:
+        return connection.execute(IS_SILENT, lease).fetchone() == (True,)
 
 
 def _reported(store: Store, lease: EndedLease, actor: str) -> bool:

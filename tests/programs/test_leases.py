@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from jobledger.domain.states import JobState as S
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
-from jobledger.infra.programs.leases import end_lease, expire_lost, keep_lease
+from jobledger.infra.programs.leases import end_lease, expire_lost, keep_lease, keep_lease_of
 from jobledger.infra.programs.run_store import destination_of
 from jobledger.infra.programs.sending import Sender
 from jobledger.infra.programs.spool import Spool
@@ -28,6 +29,7 @@ from tests.ledgers import application_of
 from tests.proxies import Proxy, proxy_to
 
 NAME = "projects/p/jobs/j"
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
 Read = Callable[[], Any]
 
 
@@ -84,6 +86,37 @@ def test_a_run_without_heartbeats_is_lost_once(ledger: Ledger) -> None:
     assert (job.error_message or "").startswith("no heartbeat since 20")
     assert ledger.history(NAME)[-1].actor == "scheduler"
     assert expire_lost(ledger, "scheduler") == 0
+
+
+def test_a_run_that_is_heard_of_while_others_are_reported_is_not_lost(ledger: Ledger) -> None:
+    begin(ledger)
+    other = f"{NAME}2"
+    ledger.create(other)
+    ledger.started(other, run_id="r")
+    keep_lease_of(ledger, other, "r", 15)
+    run_out(ledger)
+    with ThreadPoolExecutor(1) as pool, ledger.connection() as connection:
+        with connection.transaction():
+            connection.execute("SELECT lock_head()")
+            expiring = pool.submit(expire_lost, ledger, "t")
+            while connection.execute(WAITING).fetchone() == (0,):
+                assert not expiring.done()
+            keep_lease_of(ledger, other, "r", 15)
+        assert expiring.result() == 1
+    assert [ledger.get(name).state for name in (NAME, other)] == [S.EXPIRED, S.RUNNING]
+    assert list(heard(ledger)) == [other]
+
+
+def test_the_time_that_the_server_was_down_is_no_silence(ledger: Ledger) -> None:
+    begin(ledger)
+    with ledger.connection() as connection:
+        connection.execute(
+            "UPDATE leases SET heartbeat_time = pg_postmaster_start_time() - interval '1 hour',"
+            " expire_time = pg_postmaster_start_time() - interval '1 hour' + interval '50 minutes'"
+        )
+    assert expire_lost(ledger, "t") == 0
+    run_out(ledger)
+    assert expire_lost(ledger, "t") == 1
 
 
 @pytest.mark.slow
