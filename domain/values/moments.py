@@ -57,6 +57,8 @@ class Moment(NamedTuple):
         clock: The clock.
         pruned_before: Jobs that ended before this time (UTC) were pruned, and are in no answer;
             None if no job was pruned.
+        pruned_since: Whether jobs were pruned after `position`; as of this moment, answers had them
+            before.
 
     Examples:
         >>> moment = ledger.moment()
@@ -68,12 +70,14 @@ class Moment(NamedTuple):
     time: datetime
     clock: Clock
     pruned_before: datetime | None = None
+    pruned_since: bool = False
 
     @property
     def pruned_past(self) -> datetime | None:
         """The time of `pruned_before` if jobs may be missing as of this moment; else None."""
-        is_past = self.pruned_before is not None and self.time < self.pruned_before
-        return self.pruned_before if is_past else None
+        before = self.pruned_before
+        is_past = before is not None and (self.pruned_since or self.time < before)
+        return before if is_past else None
 
     @property
     def as_of(self) -> AsOf:

@@ -52,9 +52,8 @@ class Analysis(NamedTuple):
 
     @property
     def pruned_past(self) -> datetime | None:
-        """The time (UTC) before which ended jobs were pruned, if the window begins earlier; else None."""
-        before = self.moment.pruned_before
-        return before if before is not None and self.window.begin < before else None
+        """The time (UTC) before which ended jobs were pruned, if any may be missing here; else None."""
+        return self.moment._replace(time=self.window.begin).pruned_past
 
 
 class Question(NamedTuple):

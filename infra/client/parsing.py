@@ -78,10 +78,8 @@ def recorded_of(body: JsonObject) -> Recorded:
 
 def moment_of(body: JsonObject) -> Moment:
     """Parses the moment of an answer."""
-    time = datetime.fromisoformat(body["asOf"])
-    return Moment(
-        body["position"], time, Clock(body["clock"]), pruned_before=_time(body.get("prunedBefore"))
-    )
+    time, before = datetime.fromisoformat(body["asOf"]), _time(body.get("prunedBefore"))
+    return Moment(body["position"], time, Clock(body["clock"]), before, before is not None)
 
 
 def page_of(body: JsonObject) -> Page:

@@ -49,8 +49,8 @@ class Found(NamedTuple):
 def beginning(later: Moment) -> Moment:
     """Returns the moment before all events, on the clock of the given one."""
     if later.clock is Clock.RECORDED:
-        return Moment(0, EARLIEST, Clock.RECORDED)
-    return Moment(later.position, EARLIEST - timedelta(microseconds=1), Clock.OCCURRED)
+        return later._replace(position=0, time=EARLIEST)
+    return later._replace(time=EARLIEST - timedelta(microseconds=1))
 
 
 def bisect_job(

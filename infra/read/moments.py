@@ -53,13 +53,20 @@ class Seen(NamedTuple):
     """The position of `intervals`, up to which late reports are known."""
 
 
+class _Pruned(NamedTuple):
+    """How many prunings there were, before which time jobs had ended, and the last one's position."""
+
+    prunings: int | None
+    before: datetime | None
+    position: int
+
+
 class Moments:
     """Resolves the moments of one ledger; any number of threads may use it."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._pruned: tuple[int | None, datetime | None] = None, None
-        """How many prunings there were, and before which time."""
+        self._pruned = _Pruned(None, None, 0)
 
     def find(
         self, as_of: Given | None = None, clock: Clock | str | None = None, name: str = ""
@@ -94,7 +101,7 @@ class Moments:
             return self._at_place(place, name)
         now, size, prunings, followed = self._row(READ_NOW, FOLLOWING)
         found = self._find(_parsed(as_of, wanted, now), now, size, followed)
-        return found._replace(pruned_before=self._pruned_before(prunings))
+        return self._with_prunings(found, prunings)
 
     def holding(self, moment: Moment, seen: Seen) -> Moment | None:
         """Returns a moment that was found before as `find` does; None if `find` has to catch up first.
@@ -105,19 +112,26 @@ class Moments:
         _check_recorded(moment.position, seen.size)
         if moment.clock is Clock.OCCURRED and seen.followed < moment.position:
             return None
-        return moment._replace(pruned_before=self._pruned_before(seen.prunings))
+        return self._with_prunings(moment, seen.prunings)
 
     def pruned_before(self) -> datetime | None:
         """Returns the time before which ended jobs were pruned (UTC); None if no job was."""
         return self._pruned_before(self._row(READ_NOW, FOLLOWING)[2])
 
+    def _with_prunings(self, moment: Moment, prunings: int | None) -> Moment:
+        _, before, position = self._read_pruned(prunings)
+        return moment._replace(pruned_before=before, pruned_since=moment.position < position)
+
     def _pruned_before(self, prunings: int | None) -> datetime | None:
-        """Returns that time; it is read only if there were further prunings."""
-        known, before = self._pruned
-        if prunings != known:
-            before = None if prunings is None else self._row(READ_PRUNED_BEFORE)[0]
-            self._pruned = prunings, before
-        return before
+        return self._read_pruned(prunings).before
+
+    def _read_pruned(self, prunings: int | None) -> _Pruned:
+        """Returns what was pruned; it is read only if there were further prunings."""
+        pruned = self._pruned
+        if prunings != pruned.prunings:
+            found = (None, 0) if prunings is None else self._row(READ_PRUNED_BEFORE)
+            pruned = self._pruned = _Pruned(prunings, *found)
+        return pruned
 
     def _find(
         self, meant: AtTime | Moment | None, now: datetime, size: int, followed: int
@@ -221,8 +235,7 @@ class Moments:
             raise InvalidFieldError("as_of", why)
         _check_recorded(found, size)
         time_ = EARLIEST if recorded is None else min(recorded, now)
-        before = self._pruned_before(prunings)
-        return Moment(found, time_, Clock.RECORDED, pruned_before=before)
+        return self._with_prunings(Moment(found, time_, Clock.RECORDED), prunings)
 
     @reading_again
     def _row(self, statement: bytes, parameters: Any = None) -> tuple[Any, ...]:

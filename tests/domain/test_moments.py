@@ -152,3 +152,4 @@ def test_a_moment_before_a_pruning_is_refused_with_its_reason() -> None:
     for pruned, concerns in ((None, False), (NOW, False), (NOW + HOUR, True), (NOW - HOUR, False)):
         moment = Moment(7, NOW, Clock.OCCURRED, pruned)
         assert moment.pruned_past == (pruned if concerns else None)
+        assert moment._replace(pruned_since=True).pruned_past == pruned

@@ -400,6 +400,8 @@ def test_an_answer_about_a_pruned_past_says_so(
     then = busy.moment("@40").time
     assert busy.moment("@40").pruned_past is None
     before = now()
+    busy.create("projects/p/jobs/after")
+    full = busy.size()
     busy.prune(before, Export(tmp_path / "pruned.jsonl", is_there=False), "me")
     for as_of in ("@40", then, f"{then.isoformat()}@40"):
         moment = busy.moment(as_of)
@@ -409,6 +411,9 @@ def test_an_answer_about_a_pruned_past_says_so(
     later = busy.page(as_of="@40", page_size=1, page_token=first.next_page_token)
     assert later.moment.pruned_past == before
     assert busy.moment().pruned_past is None
+    # The list of then had the pruned jobs as well, though they had ended.
+    assert busy.page(as_of=f"@{full}", page_size=1).moment.pruned_past == before
+    assert busy.page(as_of=busy.moment(), page_size=1).moment.pruned_past is None
     gone = min(over)
     reads: list[Callable[[str], object]] = [
         busy.history, busy.get, busy.why, busy.blame, busy.replay, busy.receipt,
@@ -423,6 +428,8 @@ def test_an_answer_about_a_pruned_past_says_so(
         ("list", "--as-of", "@40"),
         ("count", "--as-of", "@40"),
         ("report", "throughput"),
+        ("bisect", "--count", "jobs > 1000000"),
+        ("bisect", "--count", "jobs > 0", "--from", f"@{full}"),
     ):
         assert body in cli.run(*arguments).stderr
     assert body not in cli.run("list").stderr

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.job import Job
 from jobledger.domain.values.canonical import JsonObject
-from jobledger.infra.cli.context import ERR, OUT, print_json, print_moment
+from jobledger.infra.cli.context import ERR, OUT, print_json, print_moment, print_pruned
 from jobledger.infra.cli.times import shown_time, time_header
 from jobledger.infra.eventstore.json_view import encode, moment_json, time_text
 from jobledger.infra.history.bisect import Found
@@ -126,6 +126,8 @@ def print_found(
         fields = {"name": name or None, "condition": condition}
         print_json(_between(moments) | fields | {"found": None if found is None else found.json()})
         return
+    if not name:
+        print_pruned(moments.earlier.pruned_past)
     if found is None:
         ERR.print(f"it was never true that {condition}, up to {moments.later}", markup=False)
         return
