@@ -43,7 +43,7 @@ from jobledger.infra.settings import DEFAULT_LEDGER, Settings
 from jobledger.infra.transfer.export import export
 from jobledger.infra.transfer.import_history import import_history
 from jobledger.infra.transfer.origins import export_origin, origins
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild_all
 
 CATCH_UP_PAUSE_SECONDS: Final = 1.0
 
@@ -134,7 +134,7 @@ class Ledger(Verbs[Job]):
             # The embedded server may create its default ledger; another name may be a typing error.
             is_own = not (dsn or settings.dsn) and name == DEFAULT_LEDGER
             if is_own and not migrate.exists(connection, name):
-                migrate.migrate(connection, name, rebuild)
+                migrate.migrate(connection, name, rebuild_all)
                 name_log(connection, settings)
             migrate.check(connection, name)
         return cls(info, name, catch_up=catch_up)

@@ -14,7 +14,7 @@ import psycopg
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.postgres.placing import place
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild_all
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from tests.checkout import TESTS
@@ -145,7 +145,7 @@ def make_ledger(dsn: str) -> str:
     """Makes a ledger that nobody had before; its name."""
     ledger = f"test_{os.getpid()}_{next(_numbers)}"
     with connect(conninfo(dsn, schema_of(ledger))) as connection:
-        migrate.migrate(connection, ledger, rebuild)
+        migrate.migrate(connection, ledger, rebuild_all)
         if is_on_citus():
             place(connection)
     return ledger

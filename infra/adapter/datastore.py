@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from eventsourcing import postgres
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild_all
 from psycopg.conninfo import make_conninfo
 
 
@@ -28,7 +28,7 @@ def conninfo_of(datastore: postgres.PostgresDatastore) -> str:
 def make_ledger(datastore: postgres.PostgresDatastore) -> None:
     """Makes the ledger or brings it up to date."""
     with connect(conninfo_of(datastore)) as connection:
-        migrate.migrate(connection, ledger_of(datastore.schema), rebuild)
+        migrate.migrate(connection, ledger_of(datastore.schema), rebuild_all)
 
 
 @contextmanager

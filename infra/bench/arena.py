@@ -17,7 +17,7 @@ from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild_all
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
 
@@ -65,7 +65,7 @@ class Arena:
         name = f"bench_{os.getpid()}_{len(self.ledgers)}"
         self.ledgers.append(name)
         with connect(conninfo(self.dsn, schema_of(name))) as connection:
-            migrate.migrate(connection, name, rebuild)
+            migrate.migrate(connection, name, rebuild_all)
         try:
             yield name
         finally:

@@ -5,7 +5,7 @@ a program that finds unknown numbers or other checksums refuses to continue.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -35,6 +35,9 @@ PLACED: Final = (
     "and on a node of a Citus cluster, where tables cannot be changed; bring it up to date with"
 )
 _LOCK: Final = 0x6A6F626C
+
+Rebuild = Callable[[Connection, Sequence[Projection]], object]
+"""Rebuilds projections from the events."""
 
 
 class Right(StrEnum):
@@ -73,16 +76,14 @@ def newest() -> int:
     return migrations()[-1].number
 
 
-def migrate(
-    connection: Connection, ledger: str, rebuild: Callable[[Connection, Projection], object]
-) -> bool:
+def migrate(connection: Connection, ledger: str, rebuild: Rebuild) -> bool:
     """Creates or upgrades the ledger. Several processes may do so at the same time.
 
     Args:
         connection: A connection to the ledger's schema.
         ledger: The ledger's name.
-        rebuild: Called in the same transaction for each projection whose stored version differs from
-            this program's.
+        rebuild: Called in the same transaction with the projections whose stored version differs from
+            this program's: with all of them, as writers wait from the first swap until the transaction ends.
 
     Returns:
         Whether anything was changed.
@@ -108,8 +109,7 @@ def migrate(
         made = _projections(connection)
         _check_projections(ledger, made)
         stale = [p for p in PROJECTIONS if made.get(p.name) != p.version]
-        for projection in stale:
-            _make(connection, projection, fold=rebuild if projection.name in made else None)
+        _make(connection, stale, made, rebuild)
         was_open = _run_all(connection, CLOSE_TO_PUBLIC)
         if fresh or stale:
             for projection in PROJECTIONS:
@@ -138,8 +138,8 @@ def install(connection: Connection, ledger: str, last: int | None = None) -> Non
     connection.execute(SQL("SET LOCAL search_path = {}").format(Identifier(schema)))
     _create_schema(connection, schema)
     _apply(connection, migrations()[:last])
+    _make(connection, PROJECTIONS)
     for projection in PROJECTIONS:
-        _make(connection, projection, fold=None)
         connection.execute(projection.comments)
 
 
@@ -313,19 +313,22 @@ def _projections(connection: Connection) -> dict[str, int]:
 
 def _make(
     connection: Connection,
-    projection: Projection,
-    fold: Callable[[Connection, Projection], object] | None,
+    projections: Sequence[Projection],
+    made: Container[str] = (),
+    rebuild: Rebuild = lambda connection, projections: None,
 ) -> None:
-    """Creates a projection's functions and its rows, by a rebuild if there are events."""
+    """Creates the functions of projections, and their rows: by a rebuild of those that were made before."""
     # Their tables may be created only after these.
     connection.execute("SET LOCAL check_function_bodies = off")
-    connection.execute(sql.render(*projection.functions))
-    if fold is None:
-        connection.execute(projection.schema)
-    else:
-        fold(connection, projection)
-    connection.execute(
-        "INSERT INTO projections (name, version, position) VALUES (%s, %s, %s)"
-        " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
-        (projection.name, projection.version, 0 if projection.follows else None),
-    )
+    for projection in projections:
+        connection.execute(sql.render(*projection.functions))
+        if projection.name not in made:
+            connection.execute(projection.schema)
+    if known := [projection for projection in projections if projection.name in made]:
+        rebuild(connection, known)
+    for projection in projections:
+        connection.execute(
+            "INSERT INTO projections (name, version, position) VALUES (%s, %s, %s)"
+            " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+            (projection.name, projection.version, 0 if projection.follows else None),
+        )

@@ -1,9 +1,9 @@
-"""Rebuilds a projection in a separate schema, and swaps it in while writers continue."""
+"""Rebuilds projections in a separate schema, and swaps them in while writers continue."""
 
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jobledger.infra.errors import LedgerBusyError
 from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
@@ -21,6 +21,7 @@ from jobledger.infra.upkeep.fold_fast import (
 )
 from jobledger.infra.upkeep.rebuild_lock import only_rebuild, readers_of
 from jobledger.projections.catalogue import Projection
+from psycopg import Rollback
 from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
@@ -54,7 +55,19 @@ def rebuild(
     swap_timeout: float = SWAP_TIMEOUT_SECONDS,
     second: Connection | None = None,
 ) -> int:
-    """Folds all events into new rows, and replaces the live rows by them.
+    """Does the same as `rebuild_all` for one projection."""
+    return rebuild_all(connection, [projection], progress, swap_timeout=swap_timeout, second=second)
+
+
+def rebuild_all(
+    connection: Connection,
+    projections: Sequence[Projection],
+    progress: Progress = lambda done, size: None,
+    *,
+    swap_timeout: float = SWAP_TIMEOUT_SECONDS,
+    second: Connection | None = None,
+) -> int:
+    """Folds all events into new rows, and replaces the live rows of all projections at once.
 
     Writers wait only while the last few events are folded and the tables change places. If a long
     transaction reads the live rows, the swap is tried again. On a node of a Citus cluster, writers
@@ -62,8 +75,8 @@ def rebuild(
 
     Args:
         connection: A connection to the ledger's schema, in autocommit mode or in a transaction.
-        projection: The projection.
-        progress: Called with the number of events folded and their total.
+        projections: The projections.
+        progress: Called for each projection with the number of events folded and their total.
         swap_timeout: How long to try the swap, in seconds.
         second: Another connection, in autocommit mode as well: half of the jobs are folded on it
             at the same time.
@@ -76,23 +89,50 @@ def rebuild(
             pruned all the time. Nothing has changed then.
     """
     if is_placed(connection):
-        return _refold(connection, projection)
+        return max(_refold(connection, projection) for projection in projections)
     live = _schema(connection)
-    sessions = [connection] if second is None or not projection.by_job else [connection, second]
     with only_rebuild(connection, live) as schema:
+        work = _Rebuild(connection, second, projections, schema, live, progress)
         try:
             for _ in range(MAX_FOLDS):
-                _make_schema(connection, projection, schema, live)
+                _make_schema(work)
                 prunings = _prunings(connection)
-                done = _fold_all(sessions, projection, schema, live, progress)
+                done = _fold_all(work)
                 with suppress(_PrunedError):
-                    return _fold_and_swap(
-                        connection, projection, schema, live, done, prunings, progress, swap_timeout
-                    )
-            why = "jobs were pruned each time before its rows could be replaced"
-            raise LedgerBusyError(f"rebuild of {projection.name}", why, "")
+                    return _fold_and_swap(work, done, prunings, swap_timeout)
+            why = "jobs were pruned each time before the rows could be replaced"
+            raise LedgerBusyError(work.name, why, "")
         finally:
             _drop_schema(connection, schema, live)
+
+
+class _Rebuild(NamedTuple):
+    """What is rebuilt, and where: see `rebuild_all`."""
+
+    connection: Connection
+    second: Connection | None
+    projections: Sequence[Projection]
+    schema: str
+    """The schema of the new tables."""
+    live: str
+    """The ledger's schema."""
+    progress: Progress
+
+    @property
+    def name(self) -> str:
+        """The rebuild, in words."""
+        return f"rebuild of {', '.join(projection.name for projection in self.projections)}"
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables of all projections."""
+        return [table for projection in self.projections for table in projection.tables]
+
+    def fold(self, done: int, size: int) -> int:
+        """Folds the events after the position `done` up to `size` into the new tables."""
+        for projection in self.projections:
+            fold(self.connection, projection, done, size, self.progress)
+        return size
 
 
 def _refold(connection: Connection, projection: Projection) -> int:
@@ -117,14 +157,16 @@ def fold(
     return done
 
 
-def _make_schema(connection: Connection, projection: Projection, schema: str, live: str) -> None:
+def _make_schema(work: _Rebuild) -> None:
     """Creates the schema with the empty new tables; drops one that a killed rebuild left."""
+    connection = work.connection
     with translated(), connection.transaction():
-        make_schema(connection, schema)
-        look_in(connection, schema, live)
+        make_schema(connection, work.schema)
+        look_in(connection, work.schema, work.live)
         connection.execute(f"SET work_mem = '{WORK_MEMORY}'")
-        connection.execute(projection.schema)
-        connection.execute(projection.comments)
+        for projection in work.projections:
+            connection.execute(projection.schema)
+            connection.execute(projection.comments)
 
 
 def _drop_schema(connection: Connection, schema: str, live: str) -> None:
@@ -137,78 +179,56 @@ def _drop_schema(connection: Connection, schema: str, live: str) -> None:
         drop_schema(connection, schema)
 
 
-def _fold_all(
-    sessions: Sequence[Connection],
-    projection: Projection,
-    schema: str,
-    live: str,
-    progress: Progress,
-) -> int:
+def _fold_all(work: _Rebuild) -> int:
     """Folds the current events into the new tables; returns the last position."""
-    first = sessions[0]
-    size = _size(first)
-
-    def fold_seen(connection: Connection) -> int:
-        shown = progress if connection is first else lambda done, size: None
-        return fold(connection, projection, 0, size, shown)
-
-    with indexes_last(first, schema):
-        if len(sessions) == 1:
-            fold_seen(first)
-        else:
-            fold_in_halves(sessions, schema, live, fold_seen)
-    for table in projection.tables:
+    size = _size(work.connection)
+    with indexes_last(work.connection, work.schema):
+        for projection in work.projections:
+            _fold_one(work, projection, size)
+    for table in work.tables:
         with translated():
-            first.execute(SQL("ANALYZE {}").format(Identifier(schema, table)))
+            work.connection.execute(SQL("ANALYZE {}").format(Identifier(work.schema, table)))
     return size
 
 
-def _fold_and_swap(
-    connection: Connection,
-    projection: Projection,
-    schema: str,
-    live: str,
-    done: int,
-    prunings: int,
-    progress: Progress,
-    swap_timeout: float,
-) -> int:
+def _fold_one(work: _Rebuild, projection: Projection, size: int) -> None:
+    """Folds the events up to a position into the new tables of one projection."""
+
+    def fold_seen(connection: Connection) -> int:
+        shown = work.progress if connection is work.connection else lambda done, size: None
+        return fold(connection, projection, 0, size, shown)
+
+    if work.second is None or not projection.by_job:
+        fold_seen(work.connection)
+    else:
+        fold_in_halves([work.connection, work.second], work.schema, work.live, fold_seen)
+
+
+def _fold_and_swap(work: _Rebuild, done: int, prunings: int, swap_timeout: float) -> int:
     """Folds until few events are left, then tries to swap; repeats until it succeeds."""
     deadline, pause = time.monotonic() + swap_timeout, FIRST_PAUSE_SECONDS
     while True:
-        done = fold(connection, projection, done, _size(connection), progress)
+        done = work.fold(done, _size(work.connection))
         try:
-            swapped = _try_swap(connection, projection, schema, live, done, prunings, progress)
+            swapped = _try_swap(work, done, prunings)
         except LockNotAvailable:
             swapped = None
         if swapped is not None:
             return swapped
         if time.monotonic() > deadline:
-            why = f"its rows could not be replaced within {swap_timeout:g} s"
-            raise LedgerBusyError(f"rebuild of {projection.name}", why, _readers(connection, live))
+            why = f"the rows could not be replaced within {swap_timeout:g} s"
+            raise LedgerBusyError(work.name, why, _readers(work.connection, work.live))
         time.sleep(pause)
         pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
 
-def _try_swap(
-    connection: Connection,
-    projection: Projection,
-    schema: str,
-    live: str,
-    done: int,
-    prunings: int,
-    progress: Progress,
-) -> int | None:
+def _try_swap(work: _Rebuild, done: int, prunings: int) -> int | None:
     """Tries once to swap the tables, in one transaction.
 
     Args:
-        connection: A connection to the ledger's schema.
-        projection: The projection.
-        schema: The schema of the new tables.
-        live: The ledger's schema.
+        work: The rebuild.
         done: The position up to which the new rows are folded.
         prunings: How many prunings there were before.
-        progress: Called with the number of events folded and their total.
 
     Returns:
         How many events were folded; None if writers were too far ahead.
@@ -217,24 +237,50 @@ def _try_swap(
         LockNotAvailable: Another session held one of the locks for too long.
         _PrunedError: Jobs were pruned since, and the new rows may still have them.
     """
+    connection = work.connection
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
-        connection.execute(LOCK_HEAD)
-        if _prunings(connection) != prunings:
-            raise _PrunedError
-        size = _size(connection)
-        if size - done > MAX_LOCKED_EVENTS:
-            return None
+        size = _lock_head(connection, done, prunings)
+        _lock_rows(work, size)
+        work.fold(done, size)
+        for table in work.tables:
+            _swap(connection, table, work.schema, work.live)
+        return size
+    return None
+
+
+def _lock_head(connection: Connection, done: int, prunings: int) -> int:
+    """Lets writers wait until the transaction ends.
+
+    Args:
+        connection: A connection to the ledger's schema.
+        done: The position up to which the new rows are folded.
+        prunings: How many prunings there were before.
+
+    Returns:
+        The last position.
+
+    Raises:
+        Rollback: Writers were too far ahead. It gives the lock back, also within another transaction.
+        _PrunedError: Jobs were pruned since.
+    """
+    connection.execute(LOCK_HEAD)
+    if _prunings(connection) != prunings:
+        raise _PrunedError
+    size = _size(connection)
+    if size - done > MAX_LOCKED_EVENTS:
+        raise Rollback
+    return size
+
+
+def _lock_rows(work: _Rebuild, size: int) -> None:
+    """Locks the live rows, in the order in which `follow` does: first how far each projection has come."""
+    for projection in work.projections:
         if projection.follows:
-            # Locked before the tables: `follow` locks in this order, too.
-            connection.execute(WRITE_FOLLOWED, (size, projection.name))
-        for table in projection.tables:
-            lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(live, table))
-            connection.execute(lock)
-        done = fold(connection, projection, done, size, progress)
-        for table in projection.tables:
-            _swap(connection, table, schema, live)
-    return done
+            work.connection.execute(WRITE_FOLLOWED, (size, projection.name))
+    for table in work.tables:
+        lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(work.live, table))
+        work.connection.execute(lock)
 
 
 def _swap(connection: Connection, table: str, schema: str, live: str) -> None:

@@ -14,7 +14,7 @@ from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import connect, schema_of
 from jobledger.infra.postgres.server import server
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild_all
 
 from tests.clusters import new_cluster
 from tests.http.test_http_stream import eventually
@@ -126,7 +126,7 @@ def test_no_read_fails_after_a_restart() -> None:
     with new_cluster() as cluster:
         info = server(cluster.dsn, "years")
         with connect(info) as connection:
-            migrate.migrate(connection, "years", rebuild)
+            migrate.migrate(connection, "years", rebuild_all)
         with Ledger.open(cluster.dsn, "years") as ledger:
             ledger.create(NAME)
             fill_pool(ledger)
@@ -157,7 +157,7 @@ def test_no_read_of_a_task_fails_after_a_restart(loop_factory: Any) -> None:
             cluster.start()
 
         with connect(server(cluster.dsn, "years")) as connection:
-            migrate.migrate(connection, "years", rebuild)
+            migrate.migrate(connection, "years", rebuild_all)
         # In a thread: a browser of the same process has a running loop in this one.
         with asyncio.Runner(loop_factory=loop_factory) as runner, ThreadPoolExecutor(1) as thread:
             assert thread.submit(runner.run, main(cluster.dsn)).result() == [NAME] * 2 * AT_ONCE

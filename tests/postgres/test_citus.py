@@ -14,7 +14,7 @@ from jobledger.infra.postgres import migrate, placing
 from jobledger.infra.postgres.connections import Connection, connect, conninfo, schema_of
 from jobledger.infra.postgres.migrate import Migration, Right
 from jobledger.infra.transfer.simulation import simulate
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild, rebuild_all
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import INTERVALS, JOBS, PROJECTIONS
@@ -106,9 +106,9 @@ def test_a_placed_ledger_is_withdrawn_migrated_and_placed_again(
     applied = (*migrate.migrations(), later)
     monkeypatch.setattr(migrate, "migrations", lambda: applied)
     with pytest.raises(SchemaError, match="on a node of a Citus cluster"):
-        migrate.migrate(owner, ledger_name, rebuild)
+        migrate.migrate(owner, ledger_name, rebuild_all)
     placing.withdraw_to_migrate(owner, ledger_name)
     assert not migrate.is_placed(owner)
-    assert migrate.migrate(owner, ledger_name, rebuild)
+    assert migrate.migrate(owner, ledger_name, rebuild_all)
     assert placing.place(owner)
     assert owner.execute("SELECT count(*) FROM later").fetchone() == (0,)

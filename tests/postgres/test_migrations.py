@@ -14,7 +14,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import SchemaError
 from jobledger.infra.postgres import migrate, sql
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild_all
 from jobledger.projections.catalogue import PROJECTIONS, Projection
 from psycopg.sql import SQL, Identifier
 
@@ -35,7 +35,7 @@ def fresh(dsn: str) -> Iterator[str]:
 
 def make(dsn: str, name: str) -> bool:
     with connect(conninfo(dsn, schema_of(name))) as connection:
-        return migrate.migrate(connection, name, rebuild)
+        return migrate.migrate(connection, name, rebuild_all)
 
 
 def test_eight_at_once_make_one_ledger(dsn: str, fresh: str) -> None:

@@ -12,7 +12,7 @@ from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import conninfo, schema_of
 from jobledger.infra.postgres.migrate import Right
 from jobledger.infra.upkeep.definitions import check_definitions
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild_all
 from psycopg.conninfo import make_conninfo
 
 from tests.command_line import Cli
@@ -91,6 +91,6 @@ def test_it_stays_a_reader(reader: Connection, ledger: Ledger) -> None:
         migrate.grant(owner, ledger.name, role, Right.APPEND)
         assert migrate.granted(owner) == [(role, Right.APPEND)]
         migrate.grant(owner, ledger.name, role, Right.READ)
-        migrate.migrate(owner, ledger.name, rebuild)
+        migrate.migrate(owner, ledger.name, rebuild_all)
         assert migrate.granted(owner) == [(role, Right.READ)]
         assert check_definitions(owner) == []

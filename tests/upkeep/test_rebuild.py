@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
@@ -12,10 +14,11 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerBusyError
-from jobledger.infra.postgres.connections import connect, conninfo, schema_of
+from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres.connections import Connection, connect, conninfo, schema_of
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.upkeep import rebuild as rebuilding
-from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.rebuild import rebuild, rebuild_all
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import INTERVALS, JOBS, PROJECTIONS, Projection
@@ -190,6 +193,38 @@ def test_many_events_are_folded_before_writers_have_to_wait(
     monkeypatch.setattr(rebuilding, "_try_swap", with_writers)
     with busy.connection() as connection:
         assert rebuild(connection, JOBS) == busy.size()
+    assert results == [None, busy.size()]
+    assert findings(busy) == []
+
+
+def test_no_writer_waits_for_an_upgrade_of_all_projections(
+    busy: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "MAX_LOCKED_EVENTS", 3)
+    attempt, results, numbers = rebuilding._try_swap, list[int | None](), count()
+
+    def write() -> None:
+        writer.submit(busy.create, f"projects/p/jobs/more{next(numbers)}").result(30)
+
+    def with_writers(*arguments: Any) -> int | None:
+        for _ in range(0 if results else 5):
+            write()
+        results.append(attempt(*arguments))
+        if results[-1] is None:
+            write()
+        return results[-1]
+
+    def write_first(_done: int, _size: int) -> None:
+        if not results:
+            write()
+
+    def rebuilt(connection: Connection, projections: Sequence[Projection]) -> int:
+        return rebuild_all(connection, projections, write_first)
+
+    monkeypatch.setattr(rebuilding, "_try_swap", with_writers)
+    with ThreadPoolExecutor(1) as writer, busy.connection() as connection:
+        connection.execute("UPDATE projections SET version = 0")
+        assert migrate.migrate(connection, busy.name, rebuilt)
     assert results == [None, busy.size()]
     assert findings(busy) == []
 

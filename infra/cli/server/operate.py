@@ -21,6 +21,7 @@ from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
 from jobledger.infra.upkeep.rebuild import rebuild as rebuild_projection
+from jobledger.infra.upkeep.rebuild import rebuild_all
 from jobledger.infra.upkeep.rehearse import RowChange
 from jobledger.infra.upkeep.rehearse import rehearse as rehearse_rebuild
 from jobledger.projections.catalogue import PROJECTIONS, Projection
@@ -63,7 +64,7 @@ def init(
     with aim.connect() as connection:
         if citus:
             withdraw_to_migrate(connection, aim.ledger)
-        changed = migrate.migrate(connection, aim.ledger, rebuild_projection)
+        changed = migrate.migrate(connection, aim.ledger, rebuild_all)
         if citus:
             changed |= place(connection)
         rights = {Right.READ: read_to, Right.APPEND: grant_to, Right.SIGN: sign_as}
