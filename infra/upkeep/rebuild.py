@@ -19,7 +19,7 @@ from jobledger.infra.upkeep.fold_fast import (
     look_in,
     make_schema,
 )
-from jobledger.infra.upkeep.rebuild_lock import only_rebuild, readers_of
+from jobledger.infra.upkeep.rebuild_lock import can_execute, only_rebuild, readers_of
 from jobledger.projections.catalogue import Projection
 from psycopg import Rollback
 from psycopg.errors import LockNotAvailable
@@ -170,8 +170,8 @@ def _make_schema(work: _Rebuild) -> None:
 
 
 def _drop_schema(connection: Connection, schema: str, live: str) -> None:
-    """Drops the schema; if the connection is lost, the next rebuild drops it."""
-    if connection.closed:
+    """Drops the schema. If the connection is lost, the next rebuild does; a transaction that failed made none."""
+    if not can_execute(connection):
         return
     with translated():
         look_in(connection, live)

@@ -8,6 +8,7 @@ from jobledger.infra.errors import LedgerBusyError
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.projections.catalogue import PROJECTIONS
+from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Identifier
 
 TRY_REBUILD_LOCK: Final = sql.load(__package__, "try_rebuild_lock")
@@ -46,9 +47,15 @@ def only_rebuild(connection: Connection, schema: str) -> Iterator[str]:
         yield f"rebuild_{oid}"
     finally:
         # The lock ends with the session.
-        if not connection.closed:
+        if can_execute(connection):
             with translated():
                 connection.execute(END_REBUILD_LOCK, (REBUILD, oid))
+
+
+def can_execute(connection: Connection) -> bool:
+    """Whether the connection is open, and in no transaction that failed."""
+    failed = TransactionStatus.UNKNOWN, TransactionStatus.INERROR
+    return connection.info.transaction_status not in failed
 
 
 def row_tables(connection: Connection) -> list[str]:

@@ -22,7 +22,7 @@ from jobledger.infra.upkeep.rebuild import rebuild, rebuild_all
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import INTERVALS, JOBS, PROJECTIONS, Projection
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DivisionByZero, LockNotAvailable
 
 from tests.ledgers import owned_ledger
 
@@ -133,6 +133,17 @@ def test_a_rebuild_that_fails_leaves_nothing_and_can_be_repeated(busy: Ledger) -
         assert left_over(busy) == 0
         assert rebuild(connection, JOBS) == busy.size()
     assert findings(busy) == []
+
+
+def test_the_error_of_a_rebuild_in_a_transaction_is_raised(busy: Ledger) -> None:
+    def fail(_done: int, _size: int) -> None:
+        connection.execute("SELECT 1 / 0")
+
+    with busy.connection() as connection:
+        with pytest.raises(DivisionByZero), connection.transaction():
+            rebuild(connection, JOBS, fail)
+        assert left_over(busy) == 0
+        assert rebuild(connection, JOBS) == busy.size()
 
 
 @pytest.mark.plain_server
