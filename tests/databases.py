@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import psycopg
+from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.postgres.embedded import server_dsn
 from psycopg.conninfo import make_conninfo
 
@@ -85,3 +86,11 @@ def _name(of: str) -> str:
 def _execute(server: str, statement: str) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(statement.encode())
+
+
+def is_waiting(connection: Connection) -> bool:
+    """Whether a session waits for what this one has locked."""
+    # A transaction would go on to see what it saw first.
+    connection.execute("SELECT pg_stat_clear_snapshot()")
+    waiting = "SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    return connection.execute(waiting).fetchone() is not None

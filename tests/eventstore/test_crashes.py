@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,12 +21,15 @@ import pytest
 from jobledger.domain.job import Job
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError, StorageFullError
-from jobledger.infra.eventstore.commit.appender import Appender
-from jobledger.infra.eventstore.commit.async_appender import AsyncAppender
+from jobledger.infra.eventstore.commit import appender, async_appender
+from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.postgres.connections import connect
 from jobledger.infra.upkeep.verify import verify
-from psycopg.pq.abc import PGresult
+from psycopg.abc import PQGen
+from psycopg.generators import execute
+from psycopg.pq.abc import PGconn, PGresult
 
+from tests.databases import is_waiting
 from tests.forms import Opener
 
 pytestmark = pytest.mark.usefixtures("signing_in_background")
@@ -84,28 +89,41 @@ def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger
 def losing_one_answer() -> Iterator[list[PGresult]]:
     """Breaks the connection of the next commit after it is committed; yields the list of answers."""
     lost: list[PGresult] = []
-    check, wait = Appender._check, AsyncAppender._result
 
-    def checked(self: Appender, result: PGresult) -> PGresult:
-        answer = check(self, result)
-        if answer.ntuples and not lost:
-            lost.append(answer)
-            self.connection.close()
+    def executed(connection: PGconn) -> PQGen[list[PGresult]]:
+        answers: list[PGresult] = yield from execute(connection)
+        if answers[-1].ntuples and not lost:
+            lost.append(answers[-1])
+            connection.finish()
             raise psycopg.OperationalError("the connection broke")
-        return answer
-
-    async def waited(self: AsyncAppender) -> PGresult:
-        answer = await wait(self)
-        if answer.ntuples and not lost:
-            lost.append(answer)
-            await self.close()
-            raise psycopg.OperationalError("the connection broke")
-        return answer
+        return answers
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Appender, "_check", checked)
-        patch.setattr(AsyncAppender, "_result", waited)
+        for module in (appender, async_appender):
+            patch.setattr(module, "execute", executed)
         yield lost
+
+
+def test_ctrl_c_ends_the_wait_for_other_writers(ledger: Ledger) -> None:
+    ledger.create(NAME)
+
+    def interrupt() -> None:
+        while not is_waiting(other):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        ledger.connection() as other,
+        other.transaction(force_rollback=True),
+    ):
+        other.execute("SET LOCAL idle_in_transaction_session_timeout = '20s'")
+        other.execute(LOCK_HEAD)
+        pool.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.started(NAME)
+    assert ledger.get(NAME).version == 1
+    assert ledger.succeeded(NAME).version == 2
 
 
 SERVER = """

@@ -15,7 +15,6 @@ from jobledger.domain.running import Destination, RunRecord, RunReport
 from jobledger.domain.states import JobState as S
 from jobledger.infra import Ledger, errors
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.programs import spool as spools
 from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.programs.opening import Opening
@@ -24,6 +23,7 @@ from jobledger.infra.programs.run_store import RunStore
 from jobledger.infra.programs.sending import Sender
 from jobledger.infra.programs.spool import RunFile, Spool, SpoolFullError
 
+from tests.databases import is_waiting
 from tests.http.test_http_stream import eventually
 from tests.proxies import proxy_to
 
@@ -235,11 +235,3 @@ def test_an_end_while_the_ledger_does_not_answer_is_spooled(
     reporter.wait(30, lambda: False)
     assert reporter.is_recorded
     assert types(ledger) == ["Created", "Failed"]
-
-
-def is_waiting(connection: Connection) -> bool:
-    """Whether a session waits for what this one has locked."""
-    # A transaction would go on to see what it saw first.
-    connection.execute("SELECT pg_stat_clear_snapshot()")
-    waiting = "SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-    return connection.execute(waiting).fetchone() is not None

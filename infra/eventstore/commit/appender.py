@@ -18,6 +18,7 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import PLAN_ONCE, Connection
 from jobledger.projections.jobs import Change, job_of
 from psycopg import pq
+from psycopg.generators import execute
 
 APPEND: Final = sql.load(__package__, "append")
 LOCK_HEAD: Final = sql.load(__package__, "lock_head")
@@ -30,6 +31,8 @@ ADVANCE_HEAD: Final = sql.load(__package__, "advance_head")
 READ_HISTORY: Final = sql.load(__package__, "read_history")
 MAY_COPY: Final = sql.load(__package__, "may_copy")
 OK: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+ENDED: Final = (pq.TransactionStatus.IDLE, pq.TransactionStatus.INERROR)
+"""After these, what was sent is certain to be committed, or not to be."""
 
 
 LAST_VERSION: Final = 2**31 - 1
@@ -45,11 +48,12 @@ class Appender:
         # In `append`, the look-up of request ids and the fold of a granted role would be planned for each commit.
         connection.execute(PLAN_ONCE)
         self._pg = connection.pgconn
-        self._check(self._pg.prepare(b"append", APPEND))
-        self.may_copy = connection.execute(MAY_COPY).fetchone() == (True,)
-        """Whether this role may write rows itself; others only call `append`."""
         self.outcome_unknown = False
         """Whether something was sent that the server has not answered for."""
+        self._pg.send_prepare(b"append", APPEND)
+        self._result()
+        self.may_copy = connection.execute(MAY_COPY).fetchone() == (True,)
+        """Whether this role may write rows itself; others only call `append`."""
 
     @property
     def broken(self) -> bool:
@@ -82,7 +86,8 @@ class Appender:
             while cursor.nextset():
                 pass
             yield jobs_by_name(names, cursor)
-            self._check(self._pg.exec_(b"COMMIT"))
+            self._pg.send_query(b"COMMIT")
+            self._result()
         except BaseException:
             if not self.broken:
                 self._pg.exec_(b"ROLLBACK")
@@ -148,9 +153,8 @@ class Appender:
         parameters = append_parameters(rows, request_ids, changes)
         self.outcome_unknown = True
         # This calls libpq directly: psycopg's cursor takes as long as the round trip itself.
-        result = self._check(self._pg.exec_prepared(b"append", parameters))  # type: ignore[arg-type] # None is NULL
-        self.outcome_unknown = self._pg.transaction_status != pq.TransactionStatus.IDLE
-        return placed_of(result, len(rows))
+        self._pg.send_query_prepared(b"append", parameters)
+        return placed_of(self._result(), len(rows))
 
     def advance(self, count: int) -> Placed:
         """Reserves the next positions for the events that this transaction will write."""
@@ -160,10 +164,13 @@ class Appender:
         self.outcome_unknown = True
         return Placed(row[0] - count + 1, row[1])
 
-    def _check(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
-        if result.status not in OK and not self.broken:
-            self.outcome_unknown = False
-        return checked(self._pg, result)
+    def _result(self) -> pq.abc.PGresult:
+        """Waits for the answer to what was sent. Ctrl-C cancels the statement, and is raised once that has ended."""
+        try:
+            results = self.connection.wait(execute(self._pg))
+        finally:
+            self.outcome_unknown = self._pg.transaction_status not in ENDED
+        return checked(self._pg, results[-1])
 
 
 def append_parameters(
