@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -30,6 +32,7 @@ from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mappin
 
 from tests.clusters import Cluster, new_cluster
 from tests.command_line import Cli
+from tests.databases import is_waiting
 from tests.ledgers import new_ledger
 from tests.proxies import Proxy
 
@@ -492,6 +495,28 @@ def test_an_interrupted_beginning_is_done_again(ledger: Ledger, database: str) -
     assert not again.must_begin()
     carry_over(again)
     assert jobs(ledger) == {f"river-{n}": (S.QUEUED, 1) for n in (1, 2, 3, 4)}
+
+
+def test_ctrl_c_ends_the_wait_for_transactions_of_the_source(ledger: Ledger, database: str) -> None:
+    run(database, *ROWS["river"][0])
+    attached = follower(ledger, database, "river")
+
+    def interrupt() -> None:
+        while not is_waiting(open_):
+            sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with psycopg.connect(database) as open_:
+        open_.execute("SET idle_in_transaction_session_timeout = '20s'")
+        open_.execute("SELECT pg_current_xact_id()")
+        interrupting = Thread(target=interrupt)
+        interrupting.start()
+        with pytest.raises(KeyboardInterrupt):
+            attached.begin()
+        interrupting.join()
+        open_.rollback()
+    assert attached.must_begin()
+    attached.begin()
 
 
 def follow_all(ledger: Ledger, database: str, system: str) -> Follower:

@@ -11,6 +11,7 @@ from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUn
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.sources.attach.pgoutput import Decoder, Transaction
+from psycopg.generators import execute
 from psycopg.rows import dict_row, scalar_row
 from psycopg.sql import SQL, Identifier, Literal
 
@@ -138,7 +139,9 @@ class Slot:
     def _create(self, connection: psycopg.Connection[Any]) -> tuple[str, str]:
         statement = SQL("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT")
         text = statement.format(Identifier(self.name)).as_string(connection)
-        result = connection.pgconn.exec_(text.encode())
+        connection.pgconn.send_query(text.encode())
+        # The server waits until the transactions that run now have ended; Ctrl-C ends that.
+        result = connection.wait(execute(connection.pgconn))[-1]
         if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
             why = " ".join((result.error_message or b"").decode().split())
             raise AttachError("slot", f"{self.name!r} cannot be made: {why}")
