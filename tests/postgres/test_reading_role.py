@@ -78,10 +78,10 @@ def test_what_a_restore_without_privileges_lets_it_call_is_taken_away(
         assert found.kind == "extra"
         assert found.name == f"function {schema_of(ledger.name)}.keep_checkpoint(bigint,text)"
         owner.execute("GRANT EXECUTE ON FUNCTION append TO PUBLIC")
-        assert migrate.migrate(owner, ledger.name, rebuild)
+        assert migrate.migrate(owner, ledger.name, rebuild_all)
         assert check_definitions(owner) == []
         assert migrate.granted(owner) == [(reader.info.user, Right.READ)]
-        assert not migrate.migrate(owner, ledger.name, rebuild)
+        assert not migrate.migrate(owner, ledger.name, rebuild_all)
 
 
 def test_it_stays_a_reader(reader: Connection, ledger: Ledger) -> None:
