@@ -40,9 +40,9 @@ from jobledger.infra.retention.rules import (
     set_retention_rule,
 )
 from jobledger.infra.settings import DEFAULT_LEDGER, Settings
-from jobledger.infra.transfer.export import export
-from jobledger.infra.transfer.import_history import import_history
-from jobledger.infra.transfer.origins import export_origin, origins
+from jobledger.infra.transfer.exports.export import export
+from jobledger.infra.transfer.imports.import_history import import_history
+from jobledger.infra.transfer.imports.origins import export_origin, origins
 from jobledger.infra.upkeep.rebuild import rebuild_all
 
 CATCH_UP_PAUSE_SECONDS: Final = 1.0

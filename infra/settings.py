@@ -195,7 +195,7 @@ class Settings:
     )
     """The bearer token for that."""
     link_templates: str = field(default_factory=_variable("LINK_TEMPLATES", ""))
-    """Links on jobs' pages: NAME=ADDRESS pairs, separated by spaces (see web/log_links.py)."""
+    """Links on jobs' pages: NAME=ADDRESS pairs, separated by spaces (see web/job_page/log_links.py)."""
 
 
 def query_milliseconds(text: str) -> int:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from jobledger.infra import Ledger
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from playwright.sync_api import Browser
 
 from tests.browsing import Visitor, chromium, visiting

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.postgres.embedded_server.starting import server_dsn
 from psycopg.conninfo import make_conninfo
 
 GIVEN = "JOBLEDGER_TEST_DSN"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jobledger.infra import Ledger
-from jobledger.infra.transfer.export import Format, export
-from jobledger.infra.transfer.selection import Selection
+from jobledger.infra.transfer.exports.export import Format, export
+from jobledger.infra.transfer.exports.selection import Selection
 
 A, B, GONE = (f"projects/p/jobs/{job}" for job in ("a", "b", "gone"))
 BEGIN = datetime(2026, 6, 1, 23, 50, tzinfo=UTC)

@@ -24,7 +24,7 @@ COMMANDS = (
     "jobledger.infra.cli.app", "jobledger.infra.cli.context", "jobledger.infra.cli.printer",
     "jobledger.infra.cli.jobs.list", "jobledger.infra.cli.jobs.read", "jobledger.infra.cli.proof.verify",
     "jobledger.infra.cli.server.operate", "jobledger.infra.cli.server.serve", "jobledger.infra.http.serve",
-    "jobledger.infra.postgres.cancellable_pool", "jobledger.infra.postgres.embedded",
+    "jobledger.infra.postgres.cancellable_pool", "jobledger.infra.postgres.embedded_server.starting",
     "jobledger.infra.postgres.migrations", "cryptography.hazmat.primitives.asymmetric.ed25519",
     "encodings.idna", "pydantic.v1", "rich.progress", "uvicorn.lifespan.off",
     "uvicorn.protocols.websockets.auto",

@@ -28,7 +28,7 @@ from jobledger.domain.events import (
 from jobledger.infra import Ledger
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import schema_of
-from jobledger.infra.transfer.simulation import BEGIN
+from jobledger.infra.transfer.traces.simulation import BEGIN
 from psycopg.conninfo import make_conninfo
 
 from tests.forms import Opener

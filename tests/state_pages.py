@@ -11,7 +11,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.states import JobState
 from jobledger.domain.values.moments import AtPosition, AtTime
 from jobledger.infra import Ledger
-from jobledger.infra.read import in_states
+from jobledger.infra.read.lists import in_states
 
 
 def _is_in(state: JobState, job: Job) -> bool:

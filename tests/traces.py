@@ -12,8 +12,8 @@ from typing import NamedTuple
 from jobledger.domain.job import Job
 from jobledger.domain.values.moments import Moment
 from jobledger.infra import Ledger
-from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.transfer.traces.google_cluster import Kind
+from jobledger.infra.transfer.traces.import_trace import Importer, Summary
 
 from tests.databases import drop_database, find_server, home, make_database
 from tests.schemas import make_ledger

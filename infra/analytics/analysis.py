@@ -15,7 +15,7 @@ from jobledger.infra.analytics import buckets
 from jobledger.infra.analytics.statistics import ATTEMPTS, REPORTS, Kind
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.read.filter_sql import Rendering
+from jobledger.infra.read.lists.filter_sql import Rendering
 from jobledger.infra.read.reader import Reader
 from psycopg.sql import SQL, Composable, Literal
 

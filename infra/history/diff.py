@@ -18,7 +18,7 @@ from jobledger.infra.eventstore.json_view import job_json, moment_json, time_tex
 from jobledger.infra.history.timeline import Span, attempt_ends, ordered, steps_as_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import reading_again, translated
-from jobledger.infra.read.filter_sql import Rendering
+from jobledger.infra.read.lists.filter_sql import Rendering
 from jobledger.infra.read.reader import Reader
 
 CHANGES_BETWEEN: Final = sql.template(__package__, "changes_between")

@@ -9,7 +9,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.history.conditions import Condition
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.read.filter_sql import OF_AN_EVENT, STEPS, Rendering
+from jobledger.infra.read.lists.filter_sql import OF_AN_EVENT, STEPS, Rendering
 from psycopg.sql import SQL, Composable, Composed
 
 SWEEP: Final = sql.template(__package__, "sweep")

@@ -105,11 +105,11 @@ if TYPE_CHECKING:
     from jobledger.infra.retention.holds import Hold as Hold
     from jobledger.infra.retention.prune import Pruning as Pruning
     from jobledger.infra.retention.rules import RetentionRule as RetentionRule
-    from jobledger.infra.transfer.export import Format as Format
-    from jobledger.infra.transfer.import_history import HistoryImport as HistoryImport
-    from jobledger.infra.transfer.origins import EventOrigin as EventOrigin
-    from jobledger.infra.transfer.partitions import Partition as Partition
-    from jobledger.infra.transfer.selection import Selection as Selection
+    from jobledger.infra.transfer.exports.export import Format as Format
+    from jobledger.infra.transfer.exports.partitions import Partition as Partition
+    from jobledger.infra.transfer.exports.selection import Selection as Selection
+    from jobledger.infra.transfer.imports.import_history import HistoryImport as HistoryImport
+    from jobledger.infra.transfer.imports.origins import EventOrigin as EventOrigin
 
 _MODULES = {
     "jobledger.domain.errors": "BeyondEndError DataTooLargeError EtagMismatchError IllegalTransitionError InvalidFieldError JobExistsError JobNotFoundError LedgerError NotSamplingError RequestReusedError UnknownEventTypeError VersionConflictError",
@@ -145,11 +145,11 @@ _MODULES = {
     "jobledger.infra.proof.resume": "LogResumption",
     "jobledger.infra.retention.prune": "Pruning",
     "jobledger.infra.retention.rules": "RetentionRule",
-    "jobledger.infra.transfer.export": "Format",
-    "jobledger.infra.transfer.import_history": "HistoryImport",
-    "jobledger.infra.transfer.origins": "EventOrigin",
-    "jobledger.infra.transfer.partitions": "Partition",
-    "jobledger.infra.transfer.selection": "Selection",
+    "jobledger.infra.transfer.exports.export": "Format",
+    "jobledger.infra.transfer.imports.import_history": "HistoryImport",
+    "jobledger.infra.transfer.imports.origins": "EventOrigin",
+    "jobledger.infra.transfer.exports.partitions": "Partition",
+    "jobledger.infra.transfer.exports.selection": "Selection",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 __all__ = list(_MODULE_OF)

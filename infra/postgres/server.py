@@ -14,6 +14,6 @@ def server_of(dsn: str | None) -> str:
     settings = Settings()
     if named := dsn or settings.dsn:
         return named
-    from jobledger.infra.postgres.embedded import server_dsn
+    from jobledger.infra.postgres.embedded_server.starting import server_dsn
 
     return server_dsn(settings.home)

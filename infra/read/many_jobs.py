@@ -13,10 +13,10 @@ from jobledger.domain.values.moments import Clock, Moment, parse_clock
 from jobledger.infra.errors import QueryTimeoutError
 from jobledger.infra.postgres.connections import Pool
 from jobledger.infra.read.answers import Counts, Page
-from jobledger.infra.read.first_jobs import FirstJobs, find_first
-from jobledger.infra.read.job_lists import JobLists, JobsPage, Query
+from jobledger.infra.read.lists.first_jobs import FirstJobs, find_first
+from jobledger.infra.read.lists.job_lists import JobLists, JobsPage, Query
+from jobledger.infra.read.lists.page_tokens import PageCursor, PageTokens
 from jobledger.infra.read.moments import Given, Moments, is_pinned
-from jobledger.infra.read.page_tokens import PageCursor, PageTokens
 from psycopg.sql import Composed
 
 MAX_PAGE: Final = 1_000

@@ -18,7 +18,7 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.proof.transparency_log import TransparencyLog
-from jobledger.infra.read.filter_sql import render
+from jobledger.infra.read.lists.filter_sql import render
 from jobledger.infra.read.store import Store
 from jobledger.infra.retention.archive import Condition, Export, Source
 from jobledger.infra.retention.compact import Compaction, compact

@@ -24,9 +24,14 @@ from jobledger.infra.postgres.connections import translated
 from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.retention.holds import Hold, read_holds
-from jobledger.infra.transfer.export import HISTORY_VERSION, history_json, whole, write_history
-from jobledger.infra.transfer.read_export import numbered_lines
-from jobledger.infra.transfer.selection import BATCH, PLAN_FOR_ALL, Selection
+from jobledger.infra.transfer.exports.export import (
+    HISTORY_VERSION,
+    history_json,
+    whole,
+    write_history,
+)
+from jobledger.infra.transfer.exports.selection import BATCH, PLAN_FOR_ALL, Selection
+from jobledger.infra.transfer.imports.read_export import numbered_lines
 from psycopg.sql import SQL, Composable
 
 FIND_PRUNABLE: Final = sql.template(__package__, "find_prunable")

@@ -16,7 +16,7 @@ from jobledger.domain.values.names import parse_text
 from jobledger.infra.eventstore.ledger_events import LedgerEventWrite, check_owner
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.read.filter_sql import render
+from jobledger.infra.read.lists.filter_sql import render
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.read.store import Store
 

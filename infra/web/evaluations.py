@@ -10,7 +10,7 @@ from jobledger.infra.evaluation.samples import reading
 from jobledger.infra.evaluation.tasks.tasks import Task, open_tasks
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Chart, Span, curves, lines
-from jobledger.infra.web.job_list import Scope
+from jobledger.infra.web.fleet_page.job_list import Scope
 from jobledger.infra.web.reports import ReportLink, read_moment
 
 MAX_JOBS: Final = 100

@@ -28,7 +28,7 @@ from jobledger.infra.cli.jobs.columns import job_cells, plain_table
 from jobledger.infra.errors import LedgerClosedError, LoginRefusedError, MissingGrantError
 from jobledger.infra.postgres.connections import connect, translated
 from jobledger.infra.settings import VARIABLES, Settings
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from psycopg import errors
 
 from tests.checkout import ROOT

@@ -27,7 +27,7 @@ from jobledger.infra.cli.commands import COMMANDS, OTHER_WORDS
 from jobledger.infra.cli.jobs.columns import plain_table
 from jobledger.infra.cli.tables import jobs_table
 from jobledger.infra.settings import Settings
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from rich.console import Console
 from typer.testing import CliRunner
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 
 from tests.command_line import Cli
 from tests.terminals import terminal

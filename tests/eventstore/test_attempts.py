@@ -21,11 +21,11 @@ from jobledger.infra import Ledger
 from jobledger.infra.eventstore.commit.pending import DecidedWrite
 from jobledger.infra.eventstore.stored_event import Row, row_of
 from jobledger.infra.history.explain import why
-from jobledger.infra.transfer.perfetto import attempts as drawn_attempts
+from jobledger.infra.transfer.exports.perfetto import attempts as drawn_attempts
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.verify import verify
-from jobledger.infra.web.bands import attempt_ends
-from jobledger.infra.web.history import read_outline
+from jobledger.infra.web.job_page.bands import attempt_ends
+from jobledger.infra.web.job_page.history import read_outline
 from jobledger.projections.catalogue import PROJECTIONS
 
 BEGIN = datetime(2026, 6, 1, tzinfo=UTC)

@@ -130,7 +130,7 @@ SERVER = """
 import sys
 from pathlib import Path
 from typing import Any
-from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.postgres.embedded_server.starting import server_dsn
 print(server_dsn(Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """

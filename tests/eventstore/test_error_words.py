@@ -34,9 +34,9 @@ from jobledger.domain.events import Event, Started
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.write_path import ReportedEvent
 from jobledger.infra.postgres.connections import connect, schema_of
-from jobledger.infra.postgres.embedded import server_dsn
-from jobledger.infra.transfer.export import Format
-from jobledger.infra.transfer.selection import Selection
+from jobledger.infra.postgres.embedded_server.starting import server_dsn
+from jobledger.infra.transfer.exports.export import Format
+from jobledger.infra.transfer.exports.selection import Selection
 from psycopg.conninfo import make_conninfo
 
 from tests.forms import FORMS, opened

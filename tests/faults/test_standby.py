@@ -13,7 +13,7 @@ from jobledger import Clock, Ledger, ReadOnlyServerError, StandbyBehindError
 from jobledger.infra.history.state_counts import Extent, extent, series
 from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.read import moments
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 
 from tests.clusters import Cluster, new_cluster, new_standby
 from tests.command_line import Cli

@@ -13,7 +13,7 @@ from jobledger.infra.errors import SchemaError
 from jobledger.infra.postgres import migrate, placing
 from jobledger.infra.postgres.connections import Connection, connect, conninfo, schema_of
 from jobledger.infra.postgres.migrate import Migration, Right
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from jobledger.infra.upkeep.rebuild import rebuild, rebuild_all
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from jobledger.infra.errors import LedgerUnavailableError
-from jobledger.infra.postgres import private_server
-from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.postgres.embedded_server import private_server
+from jobledger.infra.postgres.embedded_server.starting import server_dsn
 
 SECRET = "not-for-any-log"
 BEGIN = """
 import logging
 import sys
 from pathlib import Path
-from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.postgres.embedded_server.starting import server_dsn
 logging.basicConfig(level=logging.INFO)
 sys.stdin.read(1)
 print(server_dsn(Path(sys.argv[1])), flush=True)

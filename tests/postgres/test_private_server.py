@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.postgres.embedded_server.starting import server_dsn
 from psycopg.conninfo import conninfo_to_dict
 
 pytestmark = [
@@ -59,7 +59,7 @@ def test_another_user_on_the_socket_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_an_earlier_version_opens_and_is_its_users_from_then_on(tmp_path: Path) -> None:
-    start = "import sys; from pathlib import Path; from jobledger.infra.postgres.embedded import server_dsn"
+    start = "import sys; from pathlib import Path; from jobledger.infra.postgres.embedded_server.starting import server_dsn"
     words = [sys.executable, "-c", f"{start}; server_dsn(Path(sys.argv[1]))", str(tmp_path)]
     subprocess.run(words, check=True)  # It stops with this process.
     rules = tmp_path / "postgres" / "pg_hba.conf"

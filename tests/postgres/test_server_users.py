@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from jobledger.infra.errors import ServerInUseError
-from jobledger.infra.postgres.embedded_control import find_running, stop_running, stop_unused
-from jobledger.infra.postgres.embedded_wheel import data_folder
-from jobledger.infra.postgres.server_users import ServerUsers, is_used
+from jobledger.infra.postgres.embedded_server.control import find_running, stop_running, stop_unused
+from jobledger.infra.postgres.embedded_server.users import ServerUsers, is_used
+from jobledger.infra.postgres.embedded_server.wheel import data_folder
 
 from tests.command_line import run_main
 
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 60.0
 USE = """
 import os, sys
 from pathlib import Path
-from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.postgres.embedded_server.starting import server_dsn
 print(server_dsn(Path(sys.argv[1])), flush=True)
 if "fork" in sys.argv and os.fork() == 0:
     sys.exit()  # With what the interpreter does at its end.

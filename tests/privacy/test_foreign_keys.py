@@ -12,7 +12,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import Ledger
 from jobledger.infra.proof.audit.erasures import check_keys
-from jobledger.infra.transfer.export import Format
+from jobledger.infra.transfer.exports.export import Format
 
 from tests.exports import selection
 from tests.ledgers import fresh_ledger

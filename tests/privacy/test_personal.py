@@ -27,7 +27,7 @@ from jobledger.infra.eventstore.write_path import ReportedEvent
 from jobledger.infra.privacy import envelope as personal
 from jobledger.infra.privacy.envelope import Encrypted, Key, NotEncryptedError
 from jobledger.infra.privacy.subject_keys import SubjectKeys
-from jobledger.infra.transfer.simulation import BEGIN
+from jobledger.infra.transfer.traces.simulation import BEGIN
 from jobledger.infra.upkeep.verify import verify
 from psycopg.types.json import Json
 

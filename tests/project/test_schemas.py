@@ -12,7 +12,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.settings import Settings
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from psycopg.sql import SQL, Identifier
 
 from tests.ledgers import odd_jobs

@@ -16,7 +16,7 @@ from jobledger.infra.google.ml.job_fields import API, COLUMNS, OUTPUTS, resource
 from jobledger.infra.google.wire.queue import Queue
 from jobledger.infra.google.wire.resources import time_text
 from jobledger.infra.postgres.connections import connect, schema_of
-from jobledger.infra.transfer.simulation import BEGIN, simulate
+from jobledger.infra.transfer.traces.simulation import BEGIN, simulate
 
 from tests.ledgers import odd_jobs
 

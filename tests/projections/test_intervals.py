@@ -26,7 +26,7 @@ from jobledger.domain.states import EVALUATION, JobState, Outside
 from jobledger.domain.values.moments import AtTime
 from jobledger.infra import Ledger
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.read.job_lists import JobLists
+from jobledger.infra.read.lists.job_lists import JobLists
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import INTERVALS, PROJECTIONS

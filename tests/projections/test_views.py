@@ -10,7 +10,7 @@ import pytest
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.postgres.connections import Connection, connect, schema_of
-from jobledger.infra.transfer.simulation import BEGIN, simulate
+from jobledger.infra.transfer.traces.simulation import BEGIN, simulate
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.projections.catalogue import PROJECTIONS
 from psycopg import errors

@@ -22,7 +22,7 @@ from jobledger.infra.proof.signing.notes import Note, SigningKey
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.proof.signing.pins import pin
 from jobledger.infra.settings import Settings
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from jobledger.infra.upkeep.definitions import Installed, install_definitions
 from jobledger.infra.upkeep.findings import Finding
 from psycopg.sql import SQL, Identifier

@@ -8,7 +8,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 
 from tests.desks import Desk
 from tests.ledgers import odd_jobs

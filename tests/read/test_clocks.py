@@ -25,9 +25,9 @@ from jobledger.infra.eventstore.write_path import ReportedEvent
 from jobledger.infra.history.explain import why
 from jobledger.infra.history.state_counts import Extent, series
 from jobledger.infra.history.timeline import steps_as_of
-from jobledger.infra.transfer.export import Format, export
-from jobledger.infra.transfer.read_export import open_history
-from jobledger.infra.transfer.selection import Selection
+from jobledger.infra.transfer.exports.export import Format, export
+from jobledger.infra.transfer.exports.selection import Selection
+from jobledger.infra.transfer.imports.read_export import open_history
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import PROJECTIONS

@@ -18,8 +18,14 @@ from jobledger.domain.values.filter_text import quoted
 from jobledger.domain.values.filters import Restriction, parse_filter
 from jobledger.domain.values.times import read_instant
 from jobledger.infra import Ledger
-from jobledger.infra.read.filter_sql import Rendering
-from jobledger.infra.read.json_values import NUMBER, PLAIN_NUMBER, JsonField, compared, ordered
+from jobledger.infra.read.lists.filter_sql import Rendering
+from jobledger.infra.read.lists.json_values import (
+    NUMBER,
+    PLAIN_NUMBER,
+    JsonField,
+    compared,
+    ordered,
+)
 from psycopg.sql import SQL
 
 OPERATORS = {

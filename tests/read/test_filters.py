@@ -108,7 +108,7 @@ def test_no_filter_reaches_sql_as_text(ledger: Ledger, filter_: str) -> None:
 
 def test_values_of_a_filter_are_parameters() -> None:
     from jobledger.domain.values.filters import parse_filter
-    from jobledger.infra.read.filter_sql import Rendering
+    from jobledger.infra.read.lists.filter_sql import Rendering
 
     evil = "x'; DROP TABLE events; --"
     rendering = Rendering()

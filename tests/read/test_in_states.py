@@ -8,8 +8,8 @@ import pytest
 from jobledger.domain.values.filters import parse_filter
 from jobledger.domain.values.moments import AtTime, Clock
 from jobledger.infra import Ledger
-from jobledger.infra.read import in_states
-from jobledger.infra.read.in_states import InStates, find_in_states
+from jobledger.infra.read.lists import in_states
+from jobledger.infra.read.lists.in_states import InStates, find_in_states
 
 from tests.state_pages import check_pages
 

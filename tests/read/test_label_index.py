@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from jobledger.domain.events import Created, Event
 from jobledger.infra import Ledger
-from jobledger.infra.read import job_lists
+from jobledger.infra.read.lists import job_lists
 
 JOBS = 3_000
 AT = datetime(2026, 6, 1, tzinfo=UTC)

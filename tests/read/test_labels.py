@@ -17,7 +17,7 @@ from jobledger.domain.values.labels import (
     parse_labels,
 )
 from jobledger.infra import Ledger
-from jobledger.infra.read.filter_sql import GOOGLE_LABELS
+from jobledger.infra.read.lists.filter_sql import GOOGLE_LABELS
 
 PART = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 PREFIX = st.lists(PART, min_size=1, max_size=4).map(".".join)
@@ -100,7 +100,7 @@ def test_googles_apis_accept_only_their_own_labels() -> None:
 )
 @given(key=KEY, value=VALUE)
 def test_the_server_maps_them_as_python_does(ledger: Ledger, key: str, value: str) -> None:
-    from jobledger.infra.read.filter_sql import Rendering
+    from jobledger.infra.read.lists.filter_sql import Rendering
 
     rendering = Rendering()
     field = Restriction((GOOGLE_LABELS, google_key(key)), "=", google_value(value))

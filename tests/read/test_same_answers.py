@@ -12,8 +12,8 @@ from jobledger import Ledger, LedgerError
 from jobledger.domain.commands import CreateJob
 from jobledger.domain.events import Failed
 from jobledger.infra.retention.archive import Export
-from jobledger.infra.transfer.export import Format
-from jobledger.infra.transfer.selection import Selection
+from jobledger.infra.transfer.exports.export import Format
+from jobledger.infra.transfer.exports.selection import Selection
 from jobledger.infra.upkeep.verify import verify
 
 from tests.forms import Opener, opened

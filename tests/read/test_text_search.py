@@ -22,15 +22,16 @@ from jobledger.domain.events import (
 from jobledger.domain.values.filters import parse_filter
 from jobledger.infra import Ledger
 from jobledger.infra.errors import QueryTimeoutError
-from jobledger.infra.read import first_jobs, moments, text_search
+from jobledger.infra.read import moments
 from jobledger.infra.read.answers import Counts
-from jobledger.infra.read.job_lists import JobLists
+from jobledger.infra.read.lists import first_jobs, text_search
+from jobledger.infra.read.lists.job_lists import JobLists
+from jobledger.infra.read.lists.text_search import find_names, find_names_within, texts_of
 from jobledger.infra.read.many_jobs import EVERYTHING
-from jobledger.infra.read.text_search import find_names, find_names_within, texts_of
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.verify import verify
-from jobledger.infra.web.search import filter_of
+from jobledger.infra.web.fleet_page.search import filter_of
 from jobledger.projections.catalogue import SEARCH
 from jobledger.projections.search import trigram_hashes
 

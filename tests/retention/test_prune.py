@@ -24,8 +24,8 @@ from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.retention import prune as pruning
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.retention.prune import Pruning
-from jobledger.infra.transfer.read_export import open_history
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.imports.read_export import open_history
+from jobledger.infra.transfer.traces.simulation import simulate
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify

@@ -26,7 +26,7 @@ from jobledger.infra.proof.audit.prunings import check_records
 from jobledger.infra.retention import apply as applying
 from jobledger.infra.retention import archive
 from jobledger.infra.retention import prune as pruning
-from jobledger.infra.transfer.read_export import open_history
+from jobledger.infra.transfer.imports.read_export import open_history
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli

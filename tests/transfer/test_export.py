@@ -13,10 +13,10 @@ from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Created, Event
 from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger, transfer
-from jobledger.infra.transfer import export as exporting
-from jobledger.infra.transfer.export import Format, export
-from jobledger.infra.transfer.read_export import open_history
-from jobledger.infra.transfer.selection import select
+from jobledger.infra.transfer.exports import export as exporting
+from jobledger.infra.transfer.exports.export import Format, export
+from jobledger.infra.transfer.exports.selection import select
+from jobledger.infra.transfer.imports.read_export import open_history
 from psycopg.conninfo import make_conninfo
 
 from tests.command_line import Cli

@@ -16,10 +16,10 @@ from cloudevents.core.v1.event import CloudEvent
 from jobledger.domain.states import state_after
 from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
-from jobledger.infra.transfer import parquet
-from jobledger.infra.transfer.export import Format, export
-from jobledger.infra.transfer.read_export import open_history
-from jobledger.infra.transfer.selection import select
+from jobledger.infra.transfer.exports import parquet
+from jobledger.infra.transfer.exports.export import Format, export
+from jobledger.infra.transfer.exports.selection import select
+from jobledger.infra.transfer.imports.read_export import open_history
 
 from tests.exports import BEGIN, A, at, exported, selection
 

@@ -15,7 +15,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError
-from jobledger.infra.transfer.read_export import open_history
+from jobledger.infra.transfer.imports.read_export import open_history
 
 from tests.exports import GONE, A, B, at, exported
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError
-from jobledger.infra.transfer import import_trace, trace_rows
-from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.transfer.traces import import_trace, trace_rows
+from jobledger.infra.transfer.traces.google_cluster import Kind
+from jobledger.infra.transfer.traces.import_trace import Importer, Summary
 from jobledger.infra.upkeep.verify import verify
 
 from tests.checkout import shared

@@ -17,9 +17,9 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError, OwnerNeededError
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.proof.signing.notes import Note, VerifierKey
-from jobledger.infra.transfer.export import Format
-from jobledger.infra.transfer.exported import is_export
-from jobledger.infra.transfer.trace_rows import lines_of
+from jobledger.infra.transfer.exports.export import Format
+from jobledger.infra.transfer.imports.exported import is_export
+from jobledger.infra.transfer.traces.trace_rows import lines_of
 from jobledger.infra.upkeep.verify import verify
 
 from tests.command_line import Cli

@@ -22,13 +22,19 @@ from jobledger.infra import Ledger
 from jobledger.infra.errors import InputError, ProofError
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.proof.signing.notes import SigningKey
-from jobledger.infra.transfer import read_parquet
-from jobledger.infra.transfer.export import Format
-from jobledger.infra.transfer.exported import is_export, open_export
-from jobledger.infra.transfer.manifest import MANIFEST, NOTE, Part, read_manifest, write_manifest
-from jobledger.infra.transfer.partitions import Partition, parquet_files
-from jobledger.infra.transfer.simulation import simulate
-from jobledger.infra.transfer.verify_export import verify_export
+from jobledger.infra.transfer.exports.export import Format
+from jobledger.infra.transfer.exports.manifest import (
+    MANIFEST,
+    NOTE,
+    Part,
+    read_manifest,
+    write_manifest,
+)
+from jobledger.infra.transfer.exports.partitions import Partition, parquet_files
+from jobledger.infra.transfer.exports.verify_export import verify_export
+from jobledger.infra.transfer.imports import read_parquet
+from jobledger.infra.transfer.imports.exported import is_export, open_export
+from jobledger.infra.transfer.traces.simulation import simulate
 
 from tests.checkout import ROOT
 from tests.desks import Desk

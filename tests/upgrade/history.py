@@ -14,7 +14,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.evaluation.runs.scheduler import Scheduler
 from jobledger.infra.evaluation.samples.outcomes import Prediction
 from jobledger.infra.recorder import Factory
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.evaluation_jobs import Clock, predictions_of, spec_of

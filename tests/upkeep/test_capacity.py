@@ -7,7 +7,7 @@ import json
 import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra import Ledger
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from jobledger.infra.upkeep.capacity import FIGURES, parse_keep, parse_rate, plan
 from jobledger.infra.upkeep.ledgers import describe
 

@@ -18,7 +18,7 @@ from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, Series, extent, series, steps
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import Visitor, visiting

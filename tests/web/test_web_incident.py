@@ -18,13 +18,13 @@ from jobledger.domain.values.filters import parse_filter
 from jobledger.infra.access.tokens import Role, Tokens
 from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_project
 from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
-from jobledger.infra.transfer.simulation import simulate
-from jobledger.infra.web.fleet import read_facts
-from jobledger.infra.web.job_list import read_jobs
+from jobledger.infra.transfer.traces.simulation import simulate
+from jobledger.infra.web.fleet_page.job_list import read_jobs
+from jobledger.infra.web.fleet_page.page import read_facts
+from jobledger.infra.web.fleet_page.search import filter_of, terms, without
+from jobledger.infra.web.fleet_page.sentence import quick_facts
 from jobledger.infra.web.links import FleetLink
 from jobledger.infra.web.reports import TITLES
-from jobledger.infra.web.search import filter_of, terms, without
-from jobledger.infra.web.sentence import quick_facts
 from playwright.sync_api import Browser, Route, expect
 
 from tests.browsing import Visitor, visiting
@@ -482,7 +482,7 @@ def test_with_many_jobs_the_summary_is_loaded_in_two_parts(
     body = {fact.text: fact.number for fact in quick_facts(known)}
     assert body["running"] == counts.get("RUNNING", 0)
     assert body["failed in all"] == counts["FAILED"] + counts.get("EXPIRED", 0)
-    monkeypatch.setattr("jobledger.infra.web.fleet.MAX_QUICK_JOBS", 0)
+    monkeypatch.setattr("jobledger.infra.web.fleet_page.page.MAX_QUICK_JOBS", 0)
     moment = site.ledger.moment("now", "occurred")
     read = partial(read_facts, site.ledger.reader, moment, parse_filter, None)
     assert [fact.text for fact in read(at_once=True)] == [*body]
@@ -492,7 +492,7 @@ def test_with_many_jobs_the_summary_is_loaded_in_two_parts(
 def test_results_among_many_jobs_are_counted_after_the_first_page(
     site: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobledger.infra.web.job_list.MAX_QUICK_JOBS", 0)
+    monkeypatch.setattr("jobledger.infra.web.fleet_page.job_list.MAX_QUICK_JOBS", 0)
     read = partial(read_jobs, site.ledger.reader, scope=parse_filter)
     first = read(FleetLink.parse({"filter": "ingest_"}), at_once=True)
     assert (first.total, len(first.jobs), sum(first.counts.values())) == (None, 25, 0)

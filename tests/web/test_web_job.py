@@ -19,8 +19,8 @@ from jobledger.infra import Ledger
 from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.blame import blame
 from jobledger.infra.history.timeline import steps_as_of
-from jobledger.infra.web.bands import bands
-from jobledger.infra.web.history import WINDOW, read_outline
+from jobledger.infra.web.job_page.bands import bands
+from jobledger.infra.web.job_page.history import WINDOW, read_outline
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import Visitor, visiting

@@ -25,8 +25,8 @@ from jobledger.infra.sources.attach.slot import Slot
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.importing import MappedImport
 from jobledger.infra.sources.mapping.model import ATTACHED, read_mapping
-from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.transfer.traces.google_cluster import Kind
+from jobledger.infra.transfer.traces.import_trace import Importer, Summary
 
 SYSTEM: Final = "procrastinate"
 SLOT: Final = "jobledger_bench"

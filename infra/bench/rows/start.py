@@ -10,7 +10,7 @@ from typing import Final
 from jobledger.infra.bench.arena import Arena
 from jobledger.infra.bench.pairs import Sides
 from jobledger.infra.postgres.server import server
-from jobledger.infra.transfer.simulation import simulate
+from jobledger.infra.transfer.traces.simulation import simulate
 
 JOBS: Final = 200
 PEER: Final = """

@@ -17,10 +17,10 @@ from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import find_keys
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
-from jobledger.infra.transfer import export as exporting
-from jobledger.infra.transfer.export import Format
-from jobledger.infra.transfer.partitions import Partition
-from jobledger.infra.transfer.selection import Selection
+from jobledger.infra.transfer.exports import export as exporting
+from jobledger.infra.transfer.exports.export import Format
+from jobledger.infra.transfer.exports.partitions import Partition
+from jobledger.infra.transfer.exports.selection import Selection
 
 MAX_RECEIPTS: Final = 1_000
 """The most receipts in a page, as each takes about 2 kB."""

@@ -38,8 +38,8 @@ from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import read_text, read_verifiers
 from jobledger.infra.proof.signing.notes import VerifierKey
 from jobledger.infra.settings import Settings
-from jobledger.infra.transfer import export as exporting
-from jobledger.infra.transfer.export import Format
+from jobledger.infra.transfer.exports import export as exporting
+from jobledger.infra.transfer.exports.export import Format
 from rich.table import Table
 from rich.text import Text
 
@@ -183,7 +183,7 @@ def _verify_parquet(
     ledger: Ledger, file: Path, keys: list[VerifierKey], move: Callable[..., object]
 ) -> Checkpoint:
     exporting.form_of(Format.PARQUET)
-    from jobledger.infra.transfer.certified import verify_parquet
+    from jobledger.infra.transfer.exports.certified import verify_parquet
 
     return verify_parquet(ledger.reader, file, keys, move)
 

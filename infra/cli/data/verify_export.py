@@ -9,9 +9,9 @@ from jobledger.infra.errors import ProofError
 from jobledger.infra.proof.signing.keys import find_keys, read_verifiers
 from jobledger.infra.proof.signing.notes import VerifierKey
 from jobledger.infra.settings import Settings
-from jobledger.infra.transfer.manifest import NOTE, statement_of
-from jobledger.infra.transfer.verify_export import Verified
-from jobledger.infra.transfer.verify_export import verify_export as verify_folder
+from jobledger.infra.transfer.exports.manifest import NOTE, statement_of
+from jobledger.infra.transfer.exports.verify_export import Verified
+from jobledger.infra.transfer.exports.verify_export import verify_export as verify_folder
 
 
 def verify_export(

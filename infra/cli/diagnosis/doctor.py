@@ -25,7 +25,7 @@ from jobledger.infra.cli.diagnosis.machine import PORTS, check_disk, check_port,
 from jobledger.infra.cli.diagnosis.variables import check_settings, read_settings
 from jobledger.infra.cli.forms import Form, FormOption, print_documents
 from jobledger.infra.postgres.connections import Connection, conninfo, schema_of
-from jobledger.infra.postgres.embedded import server_dsn
+from jobledger.infra.postgres.embedded_server.starting import server_dsn
 from jobledger.infra.settings import Settings
 
 NEEDS_SERVER: Final = ("schema", "grants", "clock", "keys", "checkpoint")

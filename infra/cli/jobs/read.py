@@ -31,7 +31,7 @@ from jobledger.infra.eventstore.json_view import event_json, job_json, moment_js
 
 if TYPE_CHECKING:
     from jobledger.infra.read.reader import Reader
-    from jobledger.infra.transfer.history_file import History
+    from jobledger.infra.transfer.imports.history_file import History
 
 MaybeJobName = Annotated[
     str | None,
@@ -155,7 +155,7 @@ def _print_holds(reader: Reader, name: str) -> None:
 
 def _history_in(file: Path, name: str | None) -> History:
     """Reads an export; the module that reads files is imported only for this."""
-    from jobledger.infra.transfer.read_export import open_history
+    from jobledger.infra.transfer.imports.read_export import open_history
 
     return open_history(file, name)
 

@@ -26,7 +26,7 @@ from jobledger.infra.cli.progress import progress_bar
 from jobledger.infra.eventstore.json_view import event_json, job_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.programs.users import user_name
-from jobledger.infra.transfer.simulation import simulate as simulated
+from jobledger.infra.transfer.traces.simulation import simulate as simulated
 from rich.progress import MofNCompleteColumn
 
 

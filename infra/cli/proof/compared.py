@@ -6,8 +6,8 @@ from typing import NamedTuple
 from jobledger.infra.errors import InputError, ProofError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.proof.receipts import Receipt
-from jobledger.infra.transfer.history_file import History
-from jobledger.infra.transfer.read_export import open_history
+from jobledger.infra.transfer.imports.history_file import History
+from jobledger.infra.transfer.imports.read_export import open_history
 
 
 class Compared(NamedTuple):

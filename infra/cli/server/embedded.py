@@ -13,8 +13,12 @@ from jobledger.infra.cli.context import Json, Target, print_json, say, target
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.postgres import migrate
-from jobledger.infra.postgres.embedded_control import RunningServer, find_running, stop_running
-from jobledger.infra.postgres.embedded_wheel import data_folder, import_wheel
+from jobledger.infra.postgres.embedded_server.control import (
+    RunningServer,
+    find_running,
+    stop_running,
+)
+from jobledger.infra.postgres.embedded_server.wheel import data_folder, import_wheel
 from jobledger.infra.postgres.server import server
 from jobledger.infra.settings import Settings, public_environment
 from psycopg.conninfo import conninfo_to_dict, make_conninfo

@@ -9,7 +9,7 @@ import typer
 from jobledger.infra.cli.context import ERR, Json, counted, print_json, say, target
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.transfer.import_history import HistoryImport
+from jobledger.infra.transfer.imports.import_history import HistoryImport
 
 
 def import_history(

@@ -17,7 +17,7 @@ from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.sources.mapping.histories import Histories
 from jobledger.infra.sources.mapping.importing import ImportSummary, MappedImport
 from jobledger.infra.sources.mapping.model import read_mapping, shipped
-from jobledger.infra.transfer.exported import is_export
+from jobledger.infra.transfer.imports.exported import is_export
 from rich.progress import DownloadColumn
 from typer.core import TyperGroup
 

@@ -10,8 +10,8 @@ import typer
 from jobledger.infra.cli.context import ERR, OUT, Json, print_json, target
 from jobledger.infra.cli.progress import move, progress_bar
 from jobledger.infra.errors import InputError
-from jobledger.infra.transfer.google_cluster import Kind
-from jobledger.infra.transfer.import_trace import Importer, Summary
+from jobledger.infra.transfer.traces.google_cluster import Kind
+from jobledger.infra.transfer.traces.import_trace import Importer, Summary
 from rich.progress import DownloadColumn
 
 

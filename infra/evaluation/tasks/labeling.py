@@ -22,7 +22,7 @@ from jobledger.infra.evaluation.tasks.agreement import READ_ANSWERS
 from jobledger.infra.evaluation.tasks.tasks import Task, count_answers, find_task
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.read.page_tokens import read_secret
+from jobledger.infra.read.lists.page_tokens import read_secret
 from jobledger.infra.read.store import Store
 
 RECORD_ANSWERS: Final = sql.load(__package__, "record_answers")

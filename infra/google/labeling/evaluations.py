@@ -16,7 +16,7 @@ from jobledger.infra.google.wire.paging import cursor_of, token_of
 from jobledger.infra.google.wire.resources import bare
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import reading_again, translated
-from jobledger.infra.read.page_tokens import PageCursor
+from jobledger.infra.read.lists.page_tokens import PageCursor
 from psycopg.sql import Literal
 
 API: Final = messages.load("datalabeling_v1beta1")

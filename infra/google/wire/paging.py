@@ -4,7 +4,7 @@ from jobledger.domain.values.filters import Filter
 from jobledger.infra.google.wire.calls import Call, moment_of
 from jobledger.infra.google.wire.dialects import Translation, read_filter
 from jobledger.infra.read.answers import Page
-from jobledger.infra.read.page_tokens import PageCursor, PageTokens
+from jobledger.infra.read.lists.page_tokens import PageCursor, PageTokens
 
 
 async def page_of_jobs(

@@ -10,7 +10,9 @@ from jobledger.infra.history.next_failure import next_failure
 from jobledger.infra.history.state_counts import steps
 from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
 from jobledger.infra.web import links
-from jobledger.infra.web.fleet import (
+from jobledger.infra.web.fleet_page.job_list import Scope, read_jobs, read_moment
+from jobledger.infra.web.fleet_page.offers import offers
+from jobledger.infra.web.fleet_page.page import (
     begin_fleet,
     find_selected,
     read_chart,
@@ -19,10 +21,8 @@ from jobledger.infra.web.fleet import (
     read_series,
     read_tab,
 )
-from jobledger.infra.web.job_list import Scope, read_jobs, read_moment
-from jobledger.infra.web.offers import offers
+from jobledger.infra.web.fleet_page.windows import find_window
 from jobledger.infra.web.rendering import csv_text
-from jobledger.infra.web.windows import find_window
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route

@@ -13,8 +13,8 @@ from jobledger.infra.eventstore.json_view import job_json
 from jobledger.infra.history.explain import why
 from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
 from jobledger.infra.retention.holds import holds
-from jobledger.infra.web import history
-from jobledger.infra.web.job import read_page
+from jobledger.infra.web.job_page import history
+from jobledger.infra.web.job_page.page import read_page
 from jobledger.infra.web.links import JobLink, check_ledger, parse_instant
 from starlette.requests import Request
 from starlette.responses import Response

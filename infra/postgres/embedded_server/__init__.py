@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL server: how it is started, joined, inspected and stopped."""

@@ -1,0 +1,1 @@
+"""Imports of our own exports, and the origins of imported events."""

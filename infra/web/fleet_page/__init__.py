@@ -1,0 +1,1 @@
+"""The page of all jobs: its chart, its list, its search box."""

@@ -1,0 +1,1 @@
+"""The page of one job: its states over time, and its history."""
