@@ -102,6 +102,9 @@ class DataTooLargeError(InvalidFieldError):
 class BeyondEndError(InvalidFieldError):
     """The position is after the ledger's last: of another ledger, or of a newer copy of this one.
 
+    It is also raised if the ledger lost the event that was read at the position, and has another one
+    there: after a failover to an asynchronous replica, or a restored backup.
+
     Attributes:
         position: The position that was asked for.
         end: The ledger's last position.
@@ -110,9 +113,8 @@ class BeyondEndError(InvalidFieldError):
     def __init__(self, field: str, position: int, end: int) -> None:
         self.position = position
         self.end = end
-        super().__init__(
-            field, f"position {position} is beyond the end: the ledger's last position is {end}"
-        )
+        what = "is beyond the end" if position > end else "has another event than was read there"
+        super().__init__(field, f"position {position} {what}: the ledger's last position is {end}")
 
 
 class PastNeededError(LedgerError):

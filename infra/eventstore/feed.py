@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from operator import add, itemgetter
 from threading import Event as Signal
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from jobledger.domain.data import PLACED
 from jobledger.domain.errors import BeyondEndError
@@ -29,6 +29,9 @@ MAX_POSITION: Final = 2**63 - 1
 """The largest bigint of PostgreSQL."""
 Ranges = list[tuple[int, int]]
 """Ranges of positions: the first and the last position of each."""
+EventRow = tuple[Any, ...]
+EventRows = list[EventRow]
+"""Rows of `events`: the fields of RecordedEvent up to `stored`."""
 # The pauses between polls for new events: short after events came, then longer.
 MIN_PAUSE_SECONDS: Final = 0.002
 MAX_PAUSE_SECONDS: Final = 0.05
@@ -71,7 +74,7 @@ class Feed:
         place = {"name": name, "after": after, "until": until}
         with translated(), self._pool.connection() as connection:
             rows = connection.execute(READ_HISTORY, place, binary=True).fetchall()
-        return list(self._with_states(rows, {}))
+        return self.with_states(rows)
 
     @reading_again
     def history_page(self, name: str, after: int, limit: int) -> tuple[list[RecordedEvent], bool]:
@@ -81,9 +84,8 @@ class Feed:
             found = connection.execute(READ_HISTORY_PAGE, asked, binary=True).fetchall()
         rows = [row[:-1] for row in found]
         more = bool(found) and found[-1][-1] > found[-1][2]
-        return list(self._with_states(rows, {})), more
+        return self.with_states(rows), more
 
-    @reading_again
     def events_page(
         self, after: int, limit: int, *, is_reached: bool = False
     ) -> list[RecordedEvent]:
@@ -100,55 +102,67 @@ class Feed:
         Raises:
             BeyondEndError: The position is after the last event.
         """
+        _, rows = self.read(READ_EVENTS_PAGE, after, limit)
+        if not rows and after and not is_reached:
+            self.check_reached(after)
+        return self.with_states(rows)
+
+    def page(self, after: int, limit: int = PAGE_EVENTS) -> EventRows:
+        """Returns the rows of the events after a position, in commit order."""
+        return self.read(READ_EVENTS, after, limit)[1]
+
+    @reading_again
+    def read(self, statement: bytes, after: int, limit: int) -> tuple[EventRow | None, EventRows]:
+        """Returns the row of the event at a position, without its data, and those of the events after it.
+
+        Args:
+            statement: READ_EVENTS, or READ_EVENTS_PAGE, which limits their bytes.
+            after: The position.
+            limit: How many events at most.
+
+        Returns:
+            The row, or None if there is no such event, and the rows in commit order.
+
+        Raises:
+            BeyondEndError: The position is larger than any.
+        """
         if after > MAX_POSITION:
             self.check_reached(after)
         asked = {"after": after, "limit": limit, "bytes": MAX_PAGE_BYTES}
         with translated(), self._pool.connection() as connection:
-            rows = connection.execute(READ_EVENTS_PAGE, asked, binary=True).fetchall()
-        if not rows and after and not is_reached:
-            self.check_reached(after)
-        return list(self._with_states(rows, {}))
+            rows = connection.execute(statement, asked, binary=True).fetchall()
+        return (rows[0], rows[1:]) if rows and rows[0][0] == after else (None, rows)
 
     @reading_again
-    def page(self, after: int, limit: int = PAGE_EVENTS) -> list[tuple[Any, ...]]:
-        """Returns the rows of the events after a position, in commit order."""
+    def is_replaying(self) -> bool:
+        """Whether the server is a hot standby, which may not have all events yet."""
         with translated(), self._pool.connection() as connection:
-            return connection.execute(
-                READ_EVENTS, {"after": after, "limit": limit}, binary=True
-            ).fetchall()
+            return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
 
-    def events(
-        self, after: int, *, follow: bool, is_reached: bool = False
-    ) -> Iterator[RecordedEvent]:
+    def events(self, after: int, *, follow: bool) -> Iterator[RecordedEvent]:
         """Iterates over the events after a position, in commit order.
 
         Args:
             after: The position; 0 for the first event.
             follow: Wait for more, until the ledger is closed.
-            is_reached: Whether the ledger is known to have reached the position.
 
         Returns:
             An iterator of the events.
 
         Raises:
-            BeyondEndError: The position is after the last event.
+            BeyondEndError: The position is after the last event, or the ledger lost the last event that was read.
             LedgerUnavailableError: The server cannot be reached.
         """
         # Not a generator: each event would pass through it.
-        return chain.from_iterable(self._pages(after, follow=follow, is_reached=is_reached))
+        return chain.from_iterable(self._pages(after, follow=follow))
 
-    def _pages(
-        self, after: int, *, follow: bool, is_reached: bool
-    ) -> Iterator[Iterator[RecordedEvent]]:
+    def _pages(self, after: int, *, follow: bool) -> Iterator[Iterator[RecordedEvent]]:
         """Yields the same, page by page."""
         states: dict[str, JobState | None] = {}
-        pause = MIN_PAUSE_SECONDS
-        if after > MAX_POSITION:
-            self.check_reached(after)
-        is_checked = is_reached or after == 0
+        cursor, pause = Cursor(self, after), MIN_PAUSE_SECONDS
         while not self._closed.is_set():
             try:
-                rows = self.page(after)
+                rows = cursor.rows()
             except LedgerUnavailableError:
                 if self._closed.is_set():
                     return
@@ -157,16 +171,16 @@ class Feed:
                 if len(states) > MAX_STATES:
                     states.clear()
                 yield self._with_states(rows, states)
-                after, pause = rows[-1][0], MIN_PAUSE_SECONDS
-                is_checked = True
-            elif not is_checked:
-                self.check_reached(after)
-                is_checked = True
+                pause = MIN_PAUSE_SECONDS
             elif not follow:
                 return
             else:
                 self._closed.wait(pause)
                 pause = min(pause * 2, MAX_PAUSE_SECONDS)
+
+    def with_states(self, rows: EventRows) -> list[RecordedEvent]:
+        """Returns the rows as events with the state after each."""
+        return list(self._with_states(rows, {}))
 
     def _with_states(
         self, rows: Sequence[tuple[Any, ...]], states: dict[str, JobState | None]
@@ -208,6 +222,57 @@ class Feed:
         with translated(), self._pool.connection() as connection:
             found = connection.execute(READ_STATES, places).fetchall()
         return {name: JobState[state] if state else None for name, state in found}
+
+
+class Cursor:
+    """A place in the feed. The event before it is read again with each page, to see whether the ledger lost it.
+
+    A server that was restored from a backup, or a replica that took over, may have lost its last
+    events, and have others at their positions.
+    """
+
+    def __init__(self, feed: Feed, after: int) -> None:
+        """`after` is the position of the event before the first one."""
+        self.position = after
+        self._feed = feed
+        self._last: EventRow | None = None
+        """That event, without its data; None if it was not read, or pruned."""
+
+    def rows(self, limit: int = PAGE_EVENTS, statement: bytes = READ_EVENTS) -> EventRows:
+        """Returns the rows of the next events, and goes on behind them; raises BeyondEndError."""
+        before, rows = self._feed.read(statement, self.position, limit)
+        self._check(before, rows)
+        if rows:
+            self.position, self._last = rows[-1][0], _without_data(rows[-1])
+        return rows
+
+    def events(self, limit: int) -> list[RecordedEvent]:
+        """Returns the next events, up to MAX_PAGE_BYTES but at least one; raises BeyondEndError."""
+        return self._feed.with_states(self.rows(limit, READ_EVENTS_PAGE))
+
+    def _check(self, before: EventRow | None, rows: EventRows) -> None:
+        """Raises BeyondEndError unless the event before the place is the one that was read."""
+        if before is not None:
+            if self._last not in (None, before):
+                self._refuse()
+            self._last = before
+        elif self._last is not None:
+            self._check_missing()
+        elif self.position and not rows:
+            self._feed.check_reached(self.position)
+
+    def _check_missing(self) -> None:
+        if self._feed.pruned(self.position - 1, self.position):
+            self._last = None
+        elif not self._feed.is_replaying():
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise BeyondEndError("after", self.position, self._feed.size())
+
+
+def _without_data(row: EventRow) -> EventRow:
+    return (*row[:-1], None)
 
 
 _NAME: Final = itemgetter(1)

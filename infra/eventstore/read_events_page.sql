@@ -1,12 +1,13 @@
--- As read_events, but limited by bytes of data, with at least one event.
+-- As read_events, but limited by bytes of data, with at least one event after the position.
 SELECT position, name, version, type, schema, occurred_time, recorded_time, actor, request_id,
-       trace_parent, data
+       trace_parent, CASE WHEN position > %(after)s::bigint THEN data END
 FROM (
-    SELECT *, row_number() OVER (ORDER BY position) AS n,
-           sum(octet_length(data)) OVER (ORDER BY position) AS bytes
+    SELECT *, count(*) FILTER (WHERE position > %(after)s::bigint) OVER (ORDER BY position) AS n,
+           sum(octet_length(data)) FILTER (WHERE position > %(after)s::bigint) OVER (ORDER BY position) AS bytes
     FROM events
-    WHERE position > %(after)s::bigint
-      AND position < (SELECT min(position) FROM events WHERE position > %(after)s::bigint) + %(limit)s::bigint
+    WHERE position >= %(after)s::bigint
+      AND position < coalesce((SELECT min(position) FROM events WHERE position > %(after)s::bigint), %(after)s::bigint)
+          + %(limit)s::bigint
 ) AS following
-WHERE n = 1 OR bytes <= %(bytes)s
+WHERE n <= 1 OR bytes <= %(bytes)s
 ORDER BY position

@@ -9,6 +9,7 @@ from jobledger.domain.job import Job
 from jobledger.domain.values.arguments import parse_count
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import parse_name
+from jobledger.infra.eventstore.feed import Cursor
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.forwarding import documented
 from jobledger.infra.postgres.connections import AsyncConnection, connect_async
@@ -108,15 +109,14 @@ class AsyncReads:
         self, after: int = 0, *, follow: bool = True
     ) -> AsyncGenerator[RecordedEvent, None]:
         self._reader.check_open()
-        parse_count("after", after)
-        pause, is_reached = FIRST_PAUSE_SECONDS, False
+        cursor = Cursor(self._reader.feed, parse_count("after", after))
+        pause = FIRST_PAUSE_SECONDS
         while not self._reader.closed.is_set():
-            page = await self.events_after(after, CHUNK, is_reached=is_reached)
-            is_reached = True
+            page = await self._loop_reader.run(partial(cursor.events, CHUNK))
             for event in page:
                 yield event
             if page:
-                after, pause = page[-1].position, FIRST_PAUSE_SECONDS
+                pause = FIRST_PAUSE_SECONDS
             elif not follow:
                 return
             else:

@@ -135,7 +135,8 @@ class EventReader:
             An iterator of events.
 
         Raises:
-            BeyondEndError: When the iteration begins: `after` is past the last position.
+            BeyondEndError: When the iteration begins: `after` is past the last position. Later: the
+                ledger lost the last event that was read, after a failover or a restored backup.
             LedgerClosedError: The ledger was closed.
             LedgerUnavailableError: When an event is read: the server cannot be reached.
 

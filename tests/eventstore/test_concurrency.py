@@ -7,16 +7,18 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 import pytest
-from jobledger.domain.errors import IllegalTransitionError
+from jobledger.domain.errors import BeyondEndError, IllegalTransitionError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.commit import pending
 from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.retention.archive import Export
 from jobledger.infra.upkeep.verify import verify
 
 from tests.forms import Opener
@@ -192,6 +194,31 @@ def test_a_feed_that_begins_in_the_middle_knows_the_states(ledger: Ledger) -> No
     ledger.started(NAME)
     states = [(e.type, e.state) for e in ledger.events(after=2, follow=False)]
     assert states == [("ProgressReported", JobState.RUNNING), ("Contradicted", JobState.RUNNING)]
+
+
+@pytest.mark.parametrize("new", [0, 1, 2, 3])
+def test_a_follower_gets_an_error_if_the_ledger_lost_what_it_read(ledger: Ledger, new: int) -> None:
+    for number in range(3):
+        ledger.create(f"projects/p/jobs/lost{number}")
+    feed = ledger.events()
+    assert [event.position for event in islice(feed, 3)] == [1, 2, 3]
+    with ledger.connection() as connection, connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute("DELETE FROM events WHERE position > 1")
+        connection.execute("UPDATE head SET size = 1")
+    for number in range(new):
+        ledger.create(f"projects/p/jobs/new{number}")
+    with pytest.raises(BeyondEndError, match=f"the ledger's last position is {1 + new}"):
+        next(feed)
+
+
+def test_a_follower_goes_on_if_what_it_read_was_pruned(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.create(NAME)
+    ledger.cancel(NAME)
+    feed = ledger.events()
+    assert [event.type for event in islice(feed, 3)] == ["Created", "Cancelling", "Cancelled"]
+    ledger.prune(datetime.now(UTC), Export(tmp_path / "old.jsonl", is_there=False))
+    assert next(feed).name == "ledger/prunings"
 
 
 def test_a_feed_ends_when_the_ledger_is_closed(
