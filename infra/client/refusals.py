@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 RETRIED: Final = frozenset({408, 429, 502, 503, 504})
 """HTTP statuses after which the same request is sent again: it carries a request id."""
 OK: Final = 200
+BAD_REQUEST: Final = 400
 ARGUMENTS: Final = {
     to_camel(name): name
     for name in (

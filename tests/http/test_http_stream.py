@@ -13,8 +13,10 @@ import httpx
 import orjson
 import psutil
 import pytest
+from jobledger.domain.errors import BeyondEndError
 from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
+from jobledger.infra.client.feed import Decoder
 from jobledger.infra.eventstore.json_view import event_json
 from jobledger.infra.serving.context import Limits
 
@@ -278,6 +280,25 @@ def test_an_idle_stream_is_kept_alive_and_its_token_looked_at_then(guarded: Serv
         Tokens(guarded.ledger.pool).revoke("idle")
         # It ends when the token is looked at next, which is after this line or the next of its kind.
         assert list(lines) in ([], [": still here"])
+
+
+@pytest.mark.slow
+def test_a_stream_says_that_the_ledger_lost_what_was_sent(dsn: str) -> None:
+    with new_server(dsn) as server, server.client() as client:
+        for number in range(3):
+            server.ledger.create(f"projects/p/jobs/lost{number}")
+        with client.stream("GET", STREAM, params={"after": 2}) as answer:
+            events = filter(None, map(Decoder().read, answer.iter_lines()))
+            assert next(events).position == 3
+            with server.ledger.connection() as connection, connection.transaction():
+                connection.execute("SET LOCAL session_replication_role = replica")
+                connection.execute("DELETE FROM events WHERE position > 1")
+                connection.execute("UPDATE head SET size = 1")
+            for number in range(3):
+                server.ledger.create(f"projects/p/jobs/new{number}")
+            with pytest.raises(BeyondEndError, match="position 3 has another event") as caught:
+                next(events)
+        assert (caught.value.position, caught.value.end) == (3, 4)
 
 
 def test_a_stream_needs_a_token(guarded: Server) -> None:

@@ -13,9 +13,10 @@ from jobledger.domain.errors import BeyondEndError, InvalidFieldError, LedgerErr
 from jobledger.domain.values.names import parse_name
 from jobledger.infra.access.required import READ
 from jobledger.infra.access.tokens import Caller
-from jobledger.infra.eventstore.feed import LAST_VERSION
+from jobledger.infra.eventstore.feed import LAST_VERSION, Cursor
 from jobledger.infra.eventstore.json_view import encode, event_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.google.wire.status import status_of
 from jobledger.infra.http.native.routes import NativeRoutes, Position
 from jobledger.infra.serving.context import ServerContext
 
@@ -82,7 +83,8 @@ def stream_routes(routes: NativeRoutes) -> APIRouter:
         """Streams events as they are recorded, each exactly once: `id` is the position, `event` the type.
 
         `after` is a position; with `name` it is a version of that job, and 0 is before its first event.
-        An event `pruned`, without an id, has ranges of positions whose events were pruned.
+        An event `pruned`, without an id, has ranges of positions whose events were pruned. An event `lost`,
+        without an id, has an error: the ledger lost the event that was sent last, and the stream ends.
         """
         server = routes.server
         of = parse_name(name) if name else None
@@ -149,25 +151,29 @@ async def _events(
     follower: bytes | None,
 ) -> AsyncIterator[bytes]:
     server, ledger = routes.server, routes.ledger
+    cursor = Cursor(routes.reader.feed, position)
     server.streams.take(follower)
     try:
         # Lines of the first event: a block of its own would be an empty event to some readers.
         yield f"retry: {RECONNECT_MILLISECONDS}\n".encode()
         while not server.stopping.is_set():
-            try:
-                await asyncio.wait_for(tail.beyond(position), KEEPALIVE_SECONDS)
-            except TimeoutError:
-                yield b": still here\n"
             # A token that was revoked in the meantime ends the stream.
             await routes.admit(request, READ)
-            page = await ledger.events_after(position, PAGE_EVENTS)
+            page = await ledger.run(partial(cursor.events, PAGE_EVENTS))
             if page:
-                after, position = position, page[-1].position
+                after, position = position, cursor.position
                 if position - after > len(page):
                     pruned = await ledger.pruned(after, position)
                     yield format_sse_event(event="pruned", data_str=_one_line(pruned))
                 seen = [await ledger.decrypted(event) for event in page if wanted.has(event)]
                 yield b"".join(map(_shown, seen))
+            try:
+                await asyncio.wait_for(tail.beyond(position), KEEPALIVE_SECONDS)
+            except TimeoutError:
+                yield b": still here\n"
+    except BeyondEndError as error:
+        # Another event may have its position by the time the client connects again.
+        yield format_sse_event(event="lost", data_str=_one_line(status_of(error).body()))
     except LedgerError:
         return  # The client connects again from where it was, and gets the error.
     finally:
