@@ -18,7 +18,7 @@ from jobledger.infra.history.state_counts import (
     SERIES_TRANSACTION_TIME,
     SERIES_VALID_TIME,
     Extent,
-    position_recorded,
+    positions_recorded,
     project_names,
 )
 from jobledger.infra.postgres import sql
@@ -169,8 +169,7 @@ def _latest(connection: Connection, grid: _Grid, position: int) -> _Counted | No
 def _in_transaction_time(
     connection: Connection, known: Moment, window: Extent, chosen: Chosen | None
 ) -> Activity:
-    end = min(position_recorded(connection, window.end), known.position) + 1
-    begin = min(position_recorded(connection, window.begin - MICROSECOND) + 1, end)
+    begin, end = positions_recorded(connection, known, window)
     wanted = max(1, -(-(end - begin) // BUCKETS))
     parts = min(wanted, SAMPLES)
     width = -(-wanted // parts)

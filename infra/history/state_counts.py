@@ -165,8 +165,7 @@ def _in_valid_time(
 def _in_transaction_time(
     connection: Connection, known: Moment, window: Extent, project: str | None
 ) -> Series:
-    end = min(position_recorded(connection, window.end), known.position) + 1
-    begin = min(position_recorded(connection, window.begin - MICROSECOND) + 1, end)
+    begin, end = positions_recorded(connection, known, window)
     level, width = _bucket(end - begin, () if project else BLOCK_SIZES[Clock.RECORDED])
     first, last = begin // width, -(-end // width)
     parameters = {"begin": first * width, "end": end, "level": level, "width": width}
@@ -177,7 +176,15 @@ def _in_transaction_time(
     return Series([time or window.begin for time in times], _summed(rows, first, last))
 
 
-def position_recorded(connection: Connection, time: datetime) -> int:
+def positions_recorded(connection: Connection, known: Moment, window: Extent) -> tuple[int, int]:
+    """Returns the first position of what was recorded in a window, and the one behind the last."""
+    end = known.position
+    if window.end < known.time:
+        end = min(_position_recorded(connection, window.end), end)
+    return min(_position_recorded(connection, window.begin - MICROSECOND), end) + 1, end + 1
+
+
+def _position_recorded(connection: Connection, time: datetime) -> int:
     """The last position that was recorded by that time (UTC)."""
 
     def read(statement: bytes, parameters: Any) -> tuple[Any, ...]:

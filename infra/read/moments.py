@@ -208,7 +208,9 @@ class Moments:
             why = f"{time_text(at.time)} is in the future: it is {time_text(now)} now"
             raise InvalidFieldError("as_of", why)
         if at.clock is Clock.RECORDED:
-            return Moment(*pin_time(self._row, at.time), at.clock)
+            position, time_ = pin_time(self._row, at.time)
+            # Now is after all that is recorded, also if the server's clock was set back since.
+            return Moment(max(position, size) if at.time == now else position, time_, at.clock)
         if at.known is None:
             # The position is that of `intervals`, whose rows are then exactly as of this moment.
             if followed < size:

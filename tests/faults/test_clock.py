@@ -10,6 +10,7 @@ import pytest
 from jobledger import ClockError, Ledger
 from jobledger.domain.events import Created, Event
 from jobledger.infra.eventstore.commit import appender
+from jobledger.infra.history.state_counts import Extent, series
 from jobledger.infra.read import standby
 
 from tests.forms import Opener
@@ -84,6 +85,21 @@ def test_a_read_far_in_the_future_does_not_move_recorded_times(
     with ledger.connection() as connection:
         (recorded,) = connection.execute("SELECT recorded_time FROM head").fetchone() or ()
     assert recorded == moment.time
+
+
+def test_now_shows_what_was_recorded_before_the_server_s_clock_was_set_back(ledger: Ledger) -> None:
+    ledger.create(NAME)
+    with ledger.connection() as connection, connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")
+        for table in ("events", "head"):
+            later = f"UPDATE {table} SET recorded_time = recorded_time + interval '1 hour'"
+            connection.execute(later.encode())
+    ledger.started(NAME)
+    assert ledger.get(NAME, as_of="now", clock="recorded").version == 2
+    moment = ledger.moment("now", "recorded")
+    assert moment.position == 2
+    past = Extent(moment.time - timedelta(hours=1), moment.time)
+    assert series(ledger.reader, moment, past).counts["RUNNING"][-1] == 1
 
 
 def test_an_older_program_s_batch_without_a_clock_is_taken(
