@@ -75,6 +75,11 @@ WHERE to_regproc('citus_schema_distribute') IS NULL
 """For the session: prepared statements, and those of functions, are planned once. Citus cannot plan a statement without its parameters."""
 SEE_CLIENT_LEAVE: Final = "SET client_connection_check_interval = '1s'"
 """How often PostgreSQL checks during a query whether the client is connected; if not, it ends the query."""
+KEEPALIVES: Final = {
+    "keepalives_idle": "60", "keepalives_interval": "10", "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}  # fmt: skip
+"""A server that is gone without a word, as behind a firewall that forgot the connection, is noticed in 90 s."""
 MAX_IDLE_SECONDS: Final = 60.0
 """An unused connection of a reader is closed after this time."""
 CLOCK: Final = "plausible_clock"
@@ -115,7 +120,7 @@ def conninfo(dsn: str, schema: str) -> str:
     options = (
         f"{given.get('options') or ''} -c search_path={schema} -c TimeZone=UTC -c jit=off".strip()
     )
-    return make_conninfo(**values | {"options": options, "client_encoding": "utf8"})
+    return make_conninfo(**KEEPALIVES | values | {"options": options, "client_encoding": "utf8"})
 
 
 def connect(info: str) -> Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ import psycopg
 import pytest
 from jobledger import Ledger, LedgerUnavailableError
 from jobledger.domain.events import Created, Event, Started
-from jobledger.infra.postgres.connections import schema_of
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.upkeep.verify import verify
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.clusters import new_cluster
 from tests.forms import Opener
 from tests.ledgers import new_ledger
+from tests.proxies import proxy_to
 from tests.schemas import make_ledger
 
 NAME = "projects/p/jobs/one"
@@ -51,7 +53,25 @@ KEPT = {
     "quote_all_identifiers": "off",
     "gin_fuzzy_search_limit": "0",
 }
+WATCHED = (
+    socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT,
+)  # fmt: skip
 _numbers = count(1)
+
+
+def test_both_ends_notice_that_the_other_is_gone(dsn: str, ledger: Ledger) -> None:
+    with proxy_to(dsn) as proxy:
+        info = conninfo(proxy.dsn, schema_of(ledger.name))
+        with connect(info) as connection, socket.socket(fileno=connection.fileno()) as own:
+            options = [own.getsockopt(socket.IPPROTO_TCP, option) for option in WATCHED]
+            own.detach()
+            names = ("idle", "interval", "count")
+            kept = [connection.execute(f"SHOW tcp_keepalives_{name}").fetchone() for name in names]
+    assert options == [60, 10, 3, 60_000]
+    # Through a Unix socket the server has nothing to watch.
+    assert kept in ([("60",), ("10",), ("3",)], [("0",)] * 3)
+    given = conninfo(make_conninfo(dsn, tcp_user_timeout=5_000), "s")
+    assert conninfo_to_dict(given)["tcp_user_timeout"] == "5000"
 
 
 @contextmanager
