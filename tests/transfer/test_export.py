@@ -12,7 +12,8 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
 from jobledger.domain.events import Created, Event
 from jobledger.domain.values.moments import Clock
-from jobledger.infra import Ledger, transfer
+from jobledger.infra import Ledger
+from jobledger.infra.transfer import exports
 from jobledger.infra.transfer.exports import export as exporting
 from jobledger.infra.transfer.exports.export import Format, export
 from jobledger.infra.transfer.exports.selection import select
@@ -134,8 +135,8 @@ def test_a_place_that_cannot_be_written_to_is_refused(past: Ledger, tmp_path: Pa
 @pytest.mark.parametrize("library", ["pyarrow", "cloudevents"])
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     module = {"pyarrow": "parquet", "cloudevents": "cloud_events"}[library]
-    monkeypatch.delitem(sys.modules, f"jobledger.infra.transfer.{module}", raising=False)
-    monkeypatch.delattr(transfer, module, raising=False)
+    monkeypatch.delitem(sys.modules, f"jobledger.infra.transfer.exports.{module}", raising=False)
+    monkeypatch.delattr(exports, module, raising=False)
     for name in [name for name in sys.modules if name.split(".")[0] == library]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(InvalidFieldError, match=rf"needs {library}.*jobledger\[export\]"):
