@@ -9,7 +9,6 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.async_committer import AsyncCommitter
-from jobledger.infra.eventstore.commit.pending import JobWrite
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.methods.request import About, about_command, about_report
 from jobledger.infra.eventstore.write_path import (
@@ -20,6 +19,7 @@ from jobledger.infra.eventstore.write_path import (
     WritePath,
 )
 from jobledger.infra.eventstore.writer import Writer
+from jobledger.infra.eventstore.writes.pending import JobWrite
 from jobledger.infra.forwarding import documented
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 

@@ -14,8 +14,8 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import parse_text
 from jobledger.infra.errors import OwnerNeededError
 from jobledger.infra.eventstore.commit.appender import READ_VERSIONS, Appender
-from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.eventstore.stored_event import Placed, foreign_row
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, Pool, translated
 

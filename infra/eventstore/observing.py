@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from jobledger.domain.errors import LedgerError, VersionConflictError
-from jobledger.infra.eventstore.commit.bulk import BATCH_BYTES
-from jobledger.infra.eventstore.commit.observations import Introduction, Observed
-from jobledger.infra.eventstore.commit.plain import PlainEvent
-from jobledger.infra.eventstore.commit.weight import EVENT_BYTES, weight_of_data
 from jobledger.infra.eventstore.write_path import ObservedEvent, Recorded
 from jobledger.infra.eventstore.writer import Writer
+from jobledger.infra.eventstore.writes.bulk import BATCH_BYTES
+from jobledger.infra.eventstore.writes.observations import Introduction, Observed
+from jobledger.infra.eventstore.writes.plain import PlainEvent
+from jobledger.infra.eventstore.writes.weight import EVENT_BYTES, weight_of_data
 from jobledger.infra.privacy.envelope import NotEncryptedError
 
 BATCH_EVENTS: Final = 5_000

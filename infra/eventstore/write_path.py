@@ -31,17 +31,17 @@ from jobledger.domain.reports import encoded, mended
 from jobledger.domain.values import names
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.commit.batch import JobCache
-from jobledger.infra.eventstore.commit.judge import Judge
-from jobledger.infra.eventstore.commit.pending import (
+from jobledger.infra.eventstore.feed import Feed
+from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.verbs import About, AboutReport
+from jobledger.infra.eventstore.writes.judge import Judge
+from jobledger.infra.eventstore.writes.pending import (
     Intent,
     JobsWrite,
     JobWrite,
     Pending,
     Provenance,
 )
-from jobledger.infra.eventstore.feed import Feed
-from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.verbs import About, AboutReport
 from jobledger.infra.privacy.envelope import MARKER
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 from pydantic import BaseModel

@@ -9,12 +9,7 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import LedgerError, VersionConflictError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.commit.bulk import BulkWrite, bulk_writes
 from jobledger.infra.eventstore.commit.committer import Committer
-from jobledger.infra.eventstore.commit.observations import Introduction, Observation
-from jobledger.infra.eventstore.commit.observed_write import ObservedWrite
-from jobledger.infra.eventstore.commit.pending import JobWrite, Pending
-from jobledger.infra.eventstore.commit.resumed import ResumedWrite
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.methods.request import About, about_command, about_report
 from jobledger.infra.eventstore.write_path import (
@@ -24,6 +19,11 @@ from jobledger.infra.eventstore.write_path import (
     Step,
     WritePath,
 )
+from jobledger.infra.eventstore.writes.bulk import BulkWrite, bulk_writes
+from jobledger.infra.eventstore.writes.observations import Introduction, Observation
+from jobledger.infra.eventstore.writes.observed_write import ObservedWrite
+from jobledger.infra.eventstore.writes.pending import JobWrite, Pending
+from jobledger.infra.eventstore.writes.resumed import ResumedWrite
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 
 Result = TypeVar("Result")

@@ -15,8 +15,8 @@ from jobledger.domain.values.moments import AtPosition, AtTime, Clock, Moment
 from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.json_view import event_json, moment_json
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.history.conditions import ALL_JOBS, Condition, parse_condition
-from jobledger.infra.history.sweep import Hit, Sweep, is_decided_by_events
+from jobledger.infra.history.counts.conditions import ALL_JOBS, Condition, parse_condition
+from jobledger.infra.history.counts.sweep import Hit, Sweep, is_decided_by_events
 from jobledger.infra.history.timeline import Span, ordered, steps_as_of
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated

@@ -15,7 +15,7 @@ from jobledger.domain.job.plain import add_plain, is_plain, stored_fields
 from jobledger.domain.observing import introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values import canonical
-from jobledger.infra.eventstore.commit.judge import Judge
+from jobledger.infra.eventstore.writes.judge import Judge
 from jobledger.infra.sources.openlineage.history import observe_run
 
 START = datetime(2026, 5, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from jobledger.domain.data import Data
 from jobledger.domain.errors import VersionConflictError
 from jobledger.domain.events import Created, Event, Started, Succeeded, parse_data
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.commit import bulk
+from jobledger.infra.eventstore.writes import bulk
 from jobledger.infra.transfer.traces.simulation import simulate
 from jobledger.infra.upkeep.verify import verify
 

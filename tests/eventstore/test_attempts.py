@@ -18,8 +18,8 @@ from jobledger.domain.events import EVENT_TYPES, Event, parse_data
 from jobledger.domain.job import Job, evolve, fold, judge, replay
 from jobledger.domain.states import EVALUATION_JOBS, TERMINAL, JobState, state_after
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.commit.pending import DecidedWrite
 from jobledger.infra.eventstore.stored_event import Row, row_of
+from jobledger.infra.eventstore.writes.pending import DecidedWrite
 from jobledger.infra.history.explain import why
 from jobledger.infra.transfer.exports.perfetto import attempts as drawn_attempts
 from jobledger.infra.upkeep.rebuild import rebuild

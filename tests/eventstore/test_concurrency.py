@@ -14,10 +14,10 @@ import pytest
 from jobledger.domain.errors import BeyondEndError, IllegalTransitionError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.commit import pending
 from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.stored_event import RecordedEvent
+from jobledger.infra.eventstore.writes import pending
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.upkeep.verify import verify
 

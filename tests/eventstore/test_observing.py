@@ -15,9 +15,9 @@ from jobledger.domain.reports import parse_report
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore import observing
-from jobledger.infra.eventstore.commit.plain import PlainEvent, plain_event
 from jobledger.infra.eventstore.observing import observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.eventstore.writes.plain import PlainEvent, plain_event
 from jobledger.infra.read.store import Store
 from jobledger.infra.upkeep.verify import verify
 

@@ -10,7 +10,7 @@ import pytest
 from jobledger import ClockError, Ledger
 from jobledger.domain.events import Created, Event
 from jobledger.infra.eventstore.commit import appender
-from jobledger.infra.history.state_counts import Extent, series
+from jobledger.infra.history.counts.state_counts import Extent, series
 from jobledger.infra.read import standby
 
 from tests.forms import Opener

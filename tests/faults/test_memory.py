@@ -9,9 +9,10 @@ import pytest
 from jobledger import Ledger
 from jobledger.domain.events import Created, Event, ProgressReported
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.commit import batch, bulk
+from jobledger.infra.eventstore.commit import batch
 from jobledger.infra.eventstore.commit.batch import JobCache
-from jobledger.infra.eventstore.commit.weight import weight_of_data, weight_of_job
+from jobledger.infra.eventstore.writes import bulk
+from jobledger.infra.eventstore.writes.weight import weight_of_data, weight_of_job
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 KILOBYTE = 1_024

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from jobledger import Clock, Ledger, ReadOnlyServerError, StandbyBehindError
-from jobledger.infra.history.state_counts import Extent, extent, series
+from jobledger.infra.history.counts.state_counts import Extent, extent, series
 from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.read import moments
 from jobledger.infra.transfer.traces.simulation import simulate

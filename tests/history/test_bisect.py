@@ -19,9 +19,9 @@ from jobledger.domain.states import JobState, state_after
 from jobledger.domain.values.moments import AtTime, Clock, Moment
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.history import sweep as sweeping
 from jobledger.infra.history.bisect import Found, beginning, bisect_count, bisect_job
-from jobledger.infra.history.conditions import parse_condition
+from jobledger.infra.history.counts import sweep as sweeping
+from jobledger.infra.history.counts.conditions import parse_condition
 
 from tests.clocks import taken
 from tests.command_line import Cli

@@ -22,8 +22,8 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra import Ledger
 from jobledger.infra.adapter.mapper import JobMapper, rows_of
 from jobledger.infra.errors import BrokenLedgerError
-from jobledger.infra.eventstore.commit.pending import JobWrite, Provenance
 from jobledger.infra.eventstore.write_path import ReportedEvent
+from jobledger.infra.eventstore.writes.pending import JobWrite, Provenance
 from jobledger.infra.privacy import envelope as personal
 from jobledger.infra.privacy.envelope import Encrypted, Key, NotEncryptedError
 from jobledger.infra.privacy.subject_keys import SubjectKeys

@@ -48,7 +48,7 @@ EXPLAINED: Final = {
     "infra/history/explain.py": "which events say nothing about the state",
     "infra/google/vertex/operation_methods.py": "which events begin an operation of Google's",
     "infra/transfer/traces/google_cluster.py": "what a trace's row may stand for; the table says which of these may follow",
-    "infra/history/next_failure.sql": "what a step from failure to failure stops at",
+    "infra/history/counts/next_failure.sql": "what a step from failure to failure stops at",
     "infra/read/lists/may_match.sql": "a job was not RUNNING before its start_time",
     "infra/web/fleet_page/count_failed.sql": "the jobs of a filter in sentence.py; test_web_incident.py compares them",
     "infra/web/job_page/history.py": "events that a page marks as failures",

@@ -16,8 +16,8 @@ from jobledger.domain.events import EVENT_TYPES, Created, Event, parse_data
 from jobledger.domain.job import Job, evolve, replay
 from jobledger.domain.states import EVALUATION_JOBS, LIFECYCLE, allowed, state_after
 from jobledger.infra import Ledger
-from jobledger.infra.eventstore.commit.pending import DecidedWrite
 from jobledger.infra.eventstore.stored_event import row_of
+from jobledger.infra.eventstore.writes.pending import DecidedWrite
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import PROJECTIONS

@@ -22,8 +22,8 @@ from jobledger.domain.values.moments import AtPosition, AtTime, Clock
 from jobledger.infra import Ledger
 from jobledger.infra.analytics.analysis import report
 from jobledger.infra.eventstore.write_path import ReportedEvent
+from jobledger.infra.history.counts.state_counts import Extent, series
 from jobledger.infra.history.explain import why
-from jobledger.infra.history.state_counts import Extent, series
 from jobledger.infra.history.timeline import steps_as_of
 from jobledger.infra.transfer.exports.export import Format, export
 from jobledger.infra.transfer.exports.selection import Selection

@@ -23,7 +23,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
-from jobledger.infra.eventstore.commit.pending import Pending
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.sources.attach import follower as following
 from jobledger.infra.sources.attach import slot as slot_module
 from jobledger.infra.sources.attach.follower import Follower, known_system, slot_name

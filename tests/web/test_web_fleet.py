@@ -17,7 +17,14 @@ import pytest
 from jobledger.domain.values.moments import Clock
 from jobledger.infra import Ledger
 from jobledger.infra.access.tokens import Role, Tokens
-from jobledger.infra.history.state_counts import MICROSECOND, Extent, Series, extent, series, steps
+from jobledger.infra.history.counts.state_counts import (
+    MICROSECOND,
+    Extent,
+    Series,
+    extent,
+    series,
+    steps,
+)
 from jobledger.infra.transfer.traces.simulation import simulate
 from playwright.sync_api import Browser, expect
 

@@ -16,8 +16,8 @@ from jobledger.domain.data import Status
 from jobledger.domain.events import Event
 from jobledger.domain.values.filters import parse_filter
 from jobledger.infra.access.tokens import Role, Tokens
-from jobledger.infra.history.activity import ENDED, Activity, activity, jobs_of_project
-from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
+from jobledger.infra.history.counts.activity import ENDED, Activity, activity, jobs_of_project
+from jobledger.infra.history.counts.state_counts import MICROSECOND, Extent, extent
 from jobledger.infra.transfer.traces.simulation import simulate
 from jobledger.infra.web.fleet_page.job_list import read_jobs
 from jobledger.infra.web.fleet_page.page import read_facts

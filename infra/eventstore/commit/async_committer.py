@@ -25,7 +25,7 @@ from jobledger.infra.eventstore.commit.batch import (
 )
 from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.commit.gathering import Gathering
-from jobledger.infra.eventstore.commit.pending import Pending
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.postgres.ending import CONNECTIONS
 
 

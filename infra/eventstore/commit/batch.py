@@ -11,9 +11,9 @@ from typing import Final
 from jobledger.domain.errors import LedgerError
 from jobledger.domain.job import Job
 from jobledger.infra.errors import LedgerClosedError
-from jobledger.infra.eventstore.commit.pending import Pending, changes
-from jobledger.infra.eventstore.commit.weight import JOB_BYTES, weight_of_job
 from jobledger.infra.eventstore.stored_event import Placed, Row
+from jobledger.infra.eventstore.writes.pending import Pending, changes
+from jobledger.infra.eventstore.writes.weight import JOB_BYTES, weight_of_job
 from jobledger.projections.jobs import Change
 
 MAX_BATCH_WRITES: Final = 512

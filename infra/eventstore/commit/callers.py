@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from threading import Lock, Thread
 
-from jobledger.infra.eventstore.commit.pending import Pending
+from jobledger.infra.eventstore.writes.pending import Pending
 
 
 class Caller:

@@ -29,8 +29,8 @@ from jobledger.infra.eventstore.commit.batch import (
 from jobledger.infra.eventstore.commit.callers import Caller, wake
 from jobledger.infra.eventstore.commit.contention import Contention, names_of
 from jobledger.infra.eventstore.commit.gathering import Gathering
-from jobledger.infra.eventstore.commit.pending import Pending, first_versions
 from jobledger.infra.eventstore.stored_event import Placed
+from jobledger.infra.eventstore.writes.pending import Pending, first_versions
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.postgres.ending import CONNECTIONS
 from psycopg.errors import SerializationFailure, UniqueViolation

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from jobledger.domain.job import Job
-from jobledger.infra.eventstore.commit.pending import Pending
+from jobledger.infra.eventstore.writes.pending import Pending
 
 CONTENDED_SECONDS: Final = 1.0
 """How long a job counts as contended after another process wrote to it."""

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain.values.filters import All, Filter, Restriction
 from jobledger.infra.access.tokens import Caller
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.next_failure import next_failure
-from jobledger.infra.history.state_counts import steps
+from jobledger.infra.history.counts.next_failure import next_failure
+from jobledger.infra.history.counts.state_counts import steps
 from jobledger.infra.http.pages.routes import Begun, PageRoutes, scope_of
 from jobledger.infra.web import links
 from jobledger.infra.web.fleet_page.job_list import Scope, read_jobs, read_moment

@@ -23,12 +23,12 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import display_name, job_id
 from jobledger.domain.values.labels import nearest
 from jobledger.domain.values.names import parse_time
-from jobledger.infra.eventstore.commit.judge import Judge
-from jobledger.infra.eventstore.commit.observations import Introduction
-from jobledger.infra.eventstore.commit.plain import PlainEvent, plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.eventstore.writes.judge import Judge
+from jobledger.infra.eventstore.writes.observations import Introduction
+from jobledger.infra.eventstore.writes.plain import PlainEvent, plain_event
 from jobledger.infra.sources.content import quoted, sorted_json
 from jobledger.infra.sources.mapping.model import EventRule, History, Kind, Lookup, Times
 from jobledger.infra.sources.mapping.model import Mapping as MappingFile

@@ -12,9 +12,9 @@ from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
 from jobledger.infra.eventstore.attempts import with_attempt
-from jobledger.infra.eventstore.commit.observations import Introduction, Observed
 from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.eventstore.writes.observations import Introduction, Observed
 from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.collecting import collecting_less

@@ -13,9 +13,9 @@ from jobledger.domain.job import Job
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.infra.eventstore.commit.appender import READ_VERSIONS, Appender
-from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.eventstore.json_view import required_time
 from jobledger.infra.eventstore.stored_event import Placed, foreign_row
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.reader import Reader

@@ -32,12 +32,12 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import job_id
 from jobledger.domain.values.labels import MAX_LABELS, nearest
 from jobledger.domain.values.names import project_of
-from jobledger.infra.eventstore.commit.judge import Judge
-from jobledger.infra.eventstore.commit.observations import Introduction, Observation
-from jobledger.infra.eventstore.commit.plain import plain_event
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.observing import Reported
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.eventstore.writes.judge import Judge
+from jobledger.infra.eventstore.writes.observations import Introduction, Observation
+from jobledger.infra.eventstore.writes.plain import plain_event
 from jobledger.infra.sources.content import sorted_json
 from jobledger.infra.sources.openlineage.assertions import failed_assertions
 from jobledger.infra.sources.openlineage.event import EventType, JobKey, LineageEvent, facet

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from jobledger.domain.errors import LedgerError, PastNeededError
 from jobledger.domain.job import Job, absent
-from jobledger.infra.eventstore.commit.bulk import Values, time_of
-from jobledger.infra.eventstore.commit.observations import Decisions, Introduction
-from jobledger.infra.eventstore.commit.observed_write import FIND_MADE
-from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.eventstore.stored_event import Row, encoded_row
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.eventstore.writes.bulk import Values, time_of
+from jobledger.infra.eventstore.writes.observations import Decisions, Introduction
+from jobledger.infra.eventstore.writes.observed_write import FIND_MADE
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.sources.openlineage.history import MAIN, EventReports

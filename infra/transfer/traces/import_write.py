@@ -10,9 +10,9 @@ from jobledger.domain.job import Job, evolve
 from jobledger.domain.values import canonical
 from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.commit.appender import Appender
-from jobledger.infra.eventstore.commit.pending import Pending
 from jobledger.infra.eventstore.stored_event import Placed, row_of
 from jobledger.infra.eventstore.stored_event import Row as EventRow
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.transfer.traces.google_cluster import Row, facts, report_of

@@ -8,9 +8,9 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import EARLIEST
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.history.activity import Activity, Chosen, activity, jobs_of_project
+from jobledger.infra.history.counts.activity import Activity, Chosen, activity, jobs_of_project
+from jobledger.infra.history.counts.state_counts import Extent
 from jobledger.infra.history.durations import elapsed
-from jobledger.infra.history.state_counts import Extent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader

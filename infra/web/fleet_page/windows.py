@@ -6,7 +6,7 @@ from typing import Final
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import EARLIEST
-from jobledger.infra.history.state_counts import MICROSECOND, Extent, extent
+from jobledger.infra.history.counts.state_counts import MICROSECOND, Extent, extent
 from jobledger.infra.read.reader import Reader
 from jobledger.infra.web.charts import Span
 from jobledger.infra.web.links import WINDOWS, FleetLink

@@ -18,10 +18,10 @@ from jobledger.domain.reports import mended
 from jobledger.domain.values import names
 from jobledger.domain.values.names import project_of
 from jobledger.infra.eventstore.attempts import with_attempt
-from jobledger.infra.eventstore.commit.bulk import Values, microseconds, values_of
-from jobledger.infra.eventstore.commit.judge import Judge
-from jobledger.infra.eventstore.commit.plain import PlainEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport
+from jobledger.infra.eventstore.writes.bulk import Values, microseconds, values_of
+from jobledger.infra.eventstore.writes.judge import Judge
+from jobledger.infra.eventstore.writes.plain import PlainEvent
 from jobledger.infra.privacy.envelope import MARKER, NotEncryptedError
 
 

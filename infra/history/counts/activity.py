@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.states import TERMINAL, JobState
 from jobledger.domain.values.moments import Clock, Moment
-from jobledger.infra.history.state_counts import (
+from jobledger.infra.history.counts.state_counts import (
     MICROSECOND,
     READ_TIMES,
     SERIES_TRANSACTION_TIME,

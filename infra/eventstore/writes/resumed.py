@@ -7,8 +7,8 @@ from jobledger.domain.errors import VersionConflictError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.appender import FIND_EVENTS, Appender
-from jobledger.infra.eventstore.commit.bulk import BulkWrite
 from jobledger.infra.eventstore.stored_event import Placed
+from jobledger.infra.eventstore.writes.bulk import BulkWrite
 
 IsRepeated = Callable[[bytes, bytes], bool]
 """A function that compares data to be written with stored data."""

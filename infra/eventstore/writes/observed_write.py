@@ -7,16 +7,16 @@ from typing import Final
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job
 from jobledger.infra.eventstore.commit.appender import Appender
-from jobledger.infra.eventstore.commit.bulk import DATA, NAME, VERSION, BulkWrite, Encrypt, event_of
-from jobledger.infra.eventstore.commit.observations import (
+from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row, row_of
+from jobledger.infra.eventstore.writes.bulk import DATA, NAME, VERSION, BulkWrite, Encrypt, event_of
+from jobledger.infra.eventstore.writes.observations import (
     Decisions,
     Introduction,
     Observation,
     Observed,
     Request,
 )
-from jobledger.infra.eventstore.commit.weight import JOB_BYTES
-from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row, row_of
+from jobledger.infra.eventstore.writes.weight import JOB_BYTES
 from jobledger.infra.postgres import sql
 
 FIND_MADE: Final = sql.load(__package__, "find_made")

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from jobledger.domain.values.filters import Filter, Restriction, parts_of
 from jobledger.domain.values.moments import Clock, Moment
-from jobledger.infra.history.conditions import Condition
+from jobledger.infra.history.counts.conditions import Condition
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.read.lists.filter_sql import OF_AN_EVENT, STEPS, Rendering

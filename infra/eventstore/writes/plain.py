@@ -13,8 +13,8 @@ from jobledger.domain.observing import introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import EVALUATION_JOBS
 from jobledger.domain.values import canonical
-from jobledger.infra.eventstore.commit.judge import Judge
 from jobledger.infra.eventstore.verbs import AboutReport
+from jobledger.infra.eventstore.writes.judge import Judge
 from jobledger.infra.privacy.envelope import MARKER
 
 _EVALUATION_JOBS: Final = f"/{EVALUATION_JOBS}/"

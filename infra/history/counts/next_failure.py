@@ -3,7 +3,7 @@
 from typing import Final
 
 from jobledger.domain.values.moments import AtPosition, Clock, Moment
-from jobledger.infra.history.activity import Chosen
+from jobledger.infra.history.counts.activity import Chosen
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import reading_again, translated
 from jobledger.infra.read.reader import Reader

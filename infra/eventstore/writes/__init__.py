@@ -1,0 +1,1 @@
+"""Pending writes, by kind: what the callers of one commit ask for."""

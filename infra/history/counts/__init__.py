@@ -1,0 +1,1 @@
+"""How many jobs were in each state over time, and when that changed."""
