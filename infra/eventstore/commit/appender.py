@@ -2,9 +2,10 @@
 
 import base64
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -33,8 +34,7 @@ MAY_COPY: Final = sql.load(__package__, "may_copy")
 OK: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 ENDED: Final = (pq.TransactionStatus.IDLE, pq.TransactionStatus.INERROR)
 """After these, what was sent is certain to be committed, or not to be."""
-
-
+CANCEL_SECONDS: Final = 5.0
 LAST_VERSION: Final = 2**31 - 1
 
 
@@ -50,8 +50,7 @@ class Appender:
         self._pg = connection.pgconn
         self.outcome_unknown = False
         """Whether something was sent that the server has not answered for."""
-        self._pg.send_prepare(b"append", APPEND)
-        self._result()
+        self._answer(partial(self._pg.send_prepare, b"append", APPEND))
         self.may_copy = connection.execute(MAY_COPY).fetchone() == (True,)
         """Whether this role may write rows itself; others only call `append`."""
 
@@ -86,8 +85,7 @@ class Appender:
             while cursor.nextset():
                 pass
             yield jobs_by_name(names, cursor)
-            self._pg.send_query(b"COMMIT")
-            self._result()
+            self._answer(partial(self._pg.send_query, b"COMMIT"))
         except BaseException:
             if not self.broken:
                 self._pg.exec_(b"ROLLBACK")
@@ -153,8 +151,8 @@ class Appender:
         parameters = append_parameters(rows, request_ids, changes)
         self.outcome_unknown = True
         # This calls libpq directly: psycopg's cursor takes as long as the round trip itself.
-        self._pg.send_query_prepared(b"append", parameters)
-        return placed_of(self._result(), len(rows))
+        sent = partial(self._pg.send_query_prepared, b"append", parameters)
+        return placed_of(self._answer(sent), len(rows))
 
     def advance(self, count: int) -> Placed:
         """Reserves the next positions for the events that this transaction will write."""
@@ -164,10 +162,17 @@ class Appender:
         self.outcome_unknown = True
         return Placed(row[0] - count + 1, row[1])
 
-    def _result(self) -> pq.abc.PGresult:
-        """Waits for the answer to what was sent. Ctrl-C cancels the statement, and is raised once that has ended."""
+    def _answer(self, send: Callable[[], None]) -> pq.abc.PGresult:
+        """Sends, and waits for the answer. Ctrl-C cancels the statement, and is raised once that has ended."""
         try:
+            send()
             results = self.connection.wait(execute(self._pg))
+        except BaseException:
+            if self._pg.transaction_status == pq.TransactionStatus.ACTIVE:
+                # Interrupted before the wait, which would have cancelled it.
+                self.connection.cancel_safe(timeout=CANCEL_SECONDS)
+                self.connection.close()
+            raise
         finally:
             self.outcome_unknown = self._pg.transaction_status not in ENDED
         return checked(self._pg, results[-1])
