@@ -26,6 +26,8 @@ from jobledger.infra.postgres.embedded_server.starting import server_dsn
 print(server_dsn(Path(sys.argv[1])), flush=True)
 if "fork" in sys.argv and os.fork() == 0:
     sys.exit()  # With what the interpreter does at its end.
+if "outlived" in sys.argv and os.fork():
+    sys.exit()
 sys.stdin.read()
 """
 
@@ -88,6 +90,18 @@ def test_a_child_that_was_forked_off_does_not_stop_it(tmp_path: Path) -> None:
         while b"Z" not in _states_of_children(parent.pid) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert find_running(tmp_path) is not None
+
+
+@pytest.mark.slow
+def test_a_child_that_outlives_its_parent_is_a_user(tmp_path: Path) -> None:
+    with user(tmp_path, "outlived") as parent:
+        assert parent.wait(TIMEOUT_SECONDS) == 0
+        running = find_running(tmp_path)
+        assert running is not None
+        assert [each.pid for each in running.users] != [parent.pid]
+        assert parent.stdin is not None
+        parent.stdin.close()
+        wait_until_stopped(tmp_path)
 
 
 def _states_of_children(pid: int) -> bytes:
