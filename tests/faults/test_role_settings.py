@@ -14,7 +14,8 @@ import psycopg
 import pytest
 from jobledger import Ledger, LedgerUnavailableError
 from jobledger.domain.events import Created, Event, Started
-from jobledger.infra.postgres.connections import connect, conninfo, schema_of
+from jobledger.infra.eventstore.commit.appender import Appender
+from jobledger.infra.postgres.connections import connect, conninfo, schema_of, translated
 from jobledger.infra.upkeep.verify import verify
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -72,6 +73,19 @@ def test_both_ends_notice_that_the_other_is_gone(dsn: str, ledger: Ledger) -> No
     assert kept in ([("60",), ("10",), ("3",)], [("0",)] * 3)
     given = conninfo(make_conninfo(dsn, tcp_user_timeout=5_000), "s")
     assert conninfo_to_dict(given)["tcp_user_timeout"] == "5000"
+
+
+def test_a_writer_that_stopped_keeps_the_lock_no_longer_than_the_server_waits(
+    dsn: str, ledger: Ledger
+) -> None:
+    stopped = Appender(connect(conninfo(dsn, schema_of(ledger.name))))
+    limit = stopped.connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+    assert limit == ("30s",)
+    stopped.connection.execute("SET idle_in_transaction_session_timeout = '100ms'")
+    with pytest.raises(LedgerUnavailableError), translated(), stopped.transaction():
+        stopped.lock()
+        ledger.create(NAME)
+        stopped.lock()
 
 
 @contextmanager

@@ -31,6 +31,8 @@ FIND_EVENTS: Final = sql.load(__package__, "find_events")
 ADVANCE_HEAD: Final = sql.load(__package__, "advance_head")
 READ_HISTORY: Final = sql.load(__package__, "read_history")
 MAY_COPY: Final = sql.load(__package__, "may_copy")
+LIMIT_IDLE: Final = "SET idle_in_transaction_session_timeout = '30s'"
+"""A process that is stopped, as a container may be, while it holds the head's lock, keeps others out no longer."""
 OK: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 ENDED: Final = (pq.TransactionStatus.IDLE, pq.TransactionStatus.INERROR)
 """After these, what was sent is certain to be committed, or not to be."""
@@ -47,6 +49,7 @@ class Appender:
         connection.prepare_threshold = None
         # In `append`, the look-up of request ids and the fold of a granted role would be planned for each commit.
         connection.execute(PLAN_ONCE)
+        connection.execute(LIMIT_IDLE)
         self._pg = connection.pgconn
         self.outcome_unknown = False
         """Whether something was sent that the server has not answered for."""
