@@ -438,6 +438,8 @@ def test_an_answer_about_a_pruned_past_says_so(
         answer = client.get("/ledger/v1/jobs", params={"asOf": "@40"}).json()
         assert answer["prunedBefore"] == f"{before:%Y-%m-%dT%H:%M:%S.%fZ}"
         assert "prunedBefore" not in client.get("/ledger/v1/jobs").json()
+        shown = client.get("/fleet/chart", params={"window": "all"}).text
+        assert f"Jobs that were over before {before:%Y-%m-%d %H:%M:%S}" in shown
         google = {
             at: client.get("/v1/projects/p/jobs", params={"readTime": at} if at else {})
             for at in ("@40", "")

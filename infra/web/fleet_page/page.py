@@ -43,6 +43,8 @@ class Drawn(NamedTuple):
     """The numbers for the script: seconds since 1970, and counts by state."""
     caption: str
     """What the chart counts, or that there is nothing to count."""
+    pruned_past: datetime | None = None
+    """Before which time (UTC) jobs were pruned, if that is after the chart's beginning."""
 
 
 class Begun(NamedTuple):
@@ -151,7 +153,9 @@ def read_chart(
         return Drawn(None, span, cursor, after, [], [], {}, ""), shown
     selected = find_selected(reader, shown, scope, project, moment)
     counted = _counted(reader, selected.chosen, moment, span)
-    return _drawn(counted, shown, span, cursor, after, selected.which), shown
+    drawn = _drawn(counted, shown, span, cursor, after, selected.which)
+    past = moment._replace(time=span.begin).pruned_past
+    return drawn._replace(pruned_past=past), shown
 
 
 def _drawn(
