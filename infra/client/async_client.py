@@ -239,32 +239,33 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
 
     @documented(Client.events)
     async def events(self, after: int = 0, *, follow: bool = True) -> AsyncIterator[RecordedEvent]:
+        read: RecordedEvent | None = None
         while True:
             events, last = await self._exchange(exchanges.events(after, EVENTS_PAGE))
             for event in events:
                 yield event
             if last == after:
                 break
-            after = last
+            after, read = last, events[-1] if events else None
         if follow:
-            async for event in self._follow(after):
+            async for event in self._follow(after, read):
                 yield event
 
-    async def _follow(self, after: int) -> AsyncIterator[RecordedEvent]:
+    async def _follow(self, after: int, read: RecordedEvent | None) -> AsyncIterator[RecordedEvent]:
         tries = Tries(self._retries)
         while True:
             retry_after = None
             try:
-                async with self._stream(after) as answer:
+                async with self._stream(after if read is None else read.position - 1) as answer:
                     retry_after = answer.headers.get("retry-after")
                     if answer.status_code != OK:
                         tries.check(refusal(answer.status_code, await answer.aread()))
-                    decoder = Decoder()
+                    decoder = Decoder(read)
                     async for line in answer.aiter_lines():
                         event = decoder.read(line)
                         if event is not None:
                             tries.reset()
-                            after = event.position
+                            read = event
                             yield event
             except httpx.TransportError as error:
                 tries.check(unavailable(error))

@@ -328,30 +328,31 @@ class Client(Verbs[Job]):
 
     @documented_for_server(Reader.events)
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
+        read: RecordedEvent | None = None
         while True:
             events, last = self._exchange(exchanges.events(after, EVENTS_PAGE))
             yield from events
             if last == after:
                 break
-            after = last
+            after, read = last, events[-1] if events else None
         if follow:
-            yield from self._follow(after)
+            yield from self._follow(after, read)
 
-    def _follow(self, after: int) -> Iterator[RecordedEvent]:
+    def _follow(self, after: int, read: RecordedEvent | None) -> Iterator[RecordedEvent]:
         tries = Tries(self._retries)
         while True:
             retry_after = None
             try:
-                with self._stream(after) as answer:
+                with self._stream(after if read is None else read.position - 1) as answer:
                     retry_after = answer.headers.get("retry-after")
                     if answer.status_code != OK:
                         tries.check(refusal(answer.status_code, answer.read()))
-                    decoder = Decoder()
+                    decoder = Decoder(read)
                     for line in answer.iter_lines():
                         event = decoder.read(line)
                         if event is not None:
                             tries.reset()
-                            after = event.position
+                            read = event
                             yield event
             except httpx.TransportError as error:
                 tries.check(unavailable(error))

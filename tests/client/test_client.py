@@ -15,6 +15,7 @@ import pytest
 from jobledger import Ledger
 from jobledger.client import AsyncClient, Client, ServerRefusedError
 from jobledger.domain.errors import (
+    BeyondEndError,
     EtagMismatchError,
     IllegalTransitionError,
     InvalidFieldError,
@@ -87,6 +88,20 @@ class Full(Losing):
         if request.url.path.endswith(":stream"):
             self.sent += 1
             return httpx.Response(429, headers={"retry-after": "0"}, text="no more followers")
+        return super().handle_request(request)
+
+
+class FailingOver(Losing):
+    """The first stream finds no server: its database fails over meanwhile."""
+
+    def __init__(self, fail_over: Callable[[], None]) -> None:
+        super().__init__(lambda _: False)
+        self._waiting = [fail_over]
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(":stream") and self._waiting:
+            self._waiting.pop()()
+            raise httpx.ConnectError("no server")
         return super().handle_request(request)
 
 
@@ -302,6 +317,31 @@ def test_a_broken_feed_continues_at_its_last_position(server: Server, project: s
         seen += islice(feed, 60)
         writing.join()
     assert plain(seen) == plain(server.ledger.events(began, follow=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [1, 3])
+def test_a_feed_that_connects_again_finds_that_what_it_read_was_lost(dsn: str, kept: int) -> None:
+    with new_server(dsn) as server:
+
+        def fail_over() -> None:
+            with server.ledger.connection() as connection, connection.transaction():
+                connection.execute("SET LOCAL session_replication_role = replica")
+                connection.execute("DELETE FROM events WHERE position > %s", (kept,))
+                connection.execute("UPDATE head SET size = %s", (kept,))
+            for number in range(3):
+                server.ledger.create(f"projects/p/jobs/new{number}")
+
+        for number in range(3):
+            server.ledger.create(f"projects/p/jobs/lost{number}")
+        with Client(server.url, transport=FailingOver(fail_over)) as client:
+            feed = client.events()
+            assert [event.position for event in islice(feed, 3)] == [1, 2, 3]
+            if kept == 3:
+                assert next(feed).name == "projects/p/jobs/new0"
+            else:
+                with pytest.raises(BeyondEndError, match="position 3 has another event"):
+                    next(feed)
 
 
 def test_a_feed_that_is_refused_is_asked_for_as_often_as_any_request(server: Server) -> None:
