@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from jobledger.infra import Ledger
+from jobledger.infra.google.wire.queue import Queue
 
 from tests.clients import discovered, read_refusal, refusal_of, tell
 from tests.servers import Server
@@ -47,6 +49,24 @@ def line(jobs: Any, parent: str) -> dict[str, str | None]:
 
 
 # jobPosition
+
+
+@pytest.mark.parametrize("added", [0, 1, 3])
+def test_the_queue_begins_again_if_the_ledger_lost_events(ledger: Ledger, added: int) -> None:
+    old, new = ([f"projects/p/jobs/{job_id}" for job_id in ids] for ids in ("abc", "xyz"))
+    for name in old:
+        ledger.create(name)
+    queue = Queue(ledger.reader)
+    assert queue.places(old) == {name: place for place, name in enumerate(old, start=1)}
+    with ledger.connection() as connection, connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute("DELETE FROM events WHERE position > 1")
+        connection.execute("DELETE FROM jobs WHERE first_position > 1")
+        connection.execute("UPDATE head SET size = 1")
+    for name in new[:added]:
+        ledger.create(name)
+    waiting = [old[0], *new[:added]]
+    assert queue.places(old + new) == {name: place for place, name in enumerate(waiting, start=1)}
 
 
 def test_jobs_wait_in_the_order_they_came(jobs: Any, server: Server, parent: str) -> None:

@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from itertools import starmap
 from typing import Any, Final, NamedTuple
 
+from jobledger.domain.errors import BeyondEndError
 from jobledger.domain.job import Job
 from jobledger.domain.states import JobState, state_after
 from jobledger.domain.values.moments import Clock
 from jobledger.domain.values.names import project_of
 from jobledger.infra.async_ledger import AsyncLedger
+from jobledger.infra.eventstore.feed import Cursor
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
@@ -68,20 +70,33 @@ class Queue:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._position = -1
+        self._cursor: Cursor | None = None
+        """Up to where events were taken; None if it has to begin."""
         self._ranks: dict[str, Rank] = {}
         self._lines: defaultdict[str, list[Rank]] = defaultdict(list)
         self._reported: dict[str, int] = {}
 
     def places(self, names: Iterable[str]) -> dict[str, int]:
         """Returns the queue positions of those of these jobs that still wait."""
-        if self._position < 0:
-            size = self._reader.size()
-            self._take(size, (), self._look_up(None))
-        while not self._is_up_to_date():
-            pass
+        try:
+            self._catch_up()
+        except BeyondEndError:  # The ledger was restored to an earlier state.
+            self._catch_up()
         found = {name: self._place(name) for name in names}
         return {name: place for name, place in found.items() if place is not None}
+
+    def _catch_up(self) -> None:
+        """Takes the events since the last call; begins with the waiting jobs at first, and after an error."""
+        cursor, self._cursor = self._cursor or self._begin(), None
+        while self._takes_page(cursor):
+            pass
+        self._cursor = cursor
+
+    def _begin(self) -> Cursor:
+        self._ranks, self._lines, self._reported = {}, defaultdict(list), {}
+        cursor = Cursor(self._reader.feed, self._reader.size())
+        self._take((), self._look_up(None))
+        return cursor
 
     def _place(self, name: str) -> int | None:
         rank = self._ranks.get(name)
@@ -89,31 +104,24 @@ class Queue:
             return None
         return self._reported.get(name, bisect_left(self._lines[project_of(name)], rank) + 1)
 
-    def _is_up_to_date(self) -> bool:
-        """Processes the next events; returns whether those were the last ones."""
-        position = self._position
-        # The last known event is read again: if it is missing, the ledger was restored to an earlier state.
-        rows = self._reader.feed.page(max(position - 1, 0), PAGE)
-        if not rows:
-            self._reader.feed.check_reached(position)
-        page = [event for event in starmap(RecordedEvent, rows) if event.position > position]
-        if page:
-            relevant = [event for event in page if _is_relevant(event)]
-            last = {event.name: event for event in relevant}
-            # The fields of a created job are in the event; for other jobs, the row has the spec and the position.
-            may_wait = (None, JobState.QUEUED)
-            unknown = sorted(
-                name for name, event in last.items()
-                if event.type != "Created" and state_after(event.type) in may_wait
-            )  # fmt: skip
-            waiting = self._look_up(unknown) if unknown else []
-            waiting += [
-                (e.name, e.bounded_time, e.json.get("spec"), None)
-                for e in last.values()
-                if e.type == "Created"
-            ]
-            self._take(page[-1].position, last, waiting)
-        return len(rows) < PAGE
+    def _takes_page(self, cursor: Cursor) -> bool:
+        """Takes the next events; returns whether there may be more."""
+        page = list(starmap(RecordedEvent, cursor.rows(PAGE)))
+        last = {event.name: event for event in page if _is_relevant(event)}
+        # The fields of a created job are in the event; for other jobs, the row has the spec and the position.
+        may_wait = (None, JobState.QUEUED)
+        unknown = sorted(
+            name for name, event in last.items()
+            if event.type != "Created" and state_after(event.type) in may_wait
+        )  # fmt: skip
+        waiting = self._look_up(unknown) if unknown else []
+        waiting += [
+            (e.name, e.bounded_time, e.json.get("spec"), None)
+            for e in last.values()
+            if e.type == "Created"
+        ]
+        self._take(last, waiting)
+        return len(page) == PAGE
 
     def _look_up(self, names: list[str] | None) -> list[tuple[Any, ...]]:
         """Returns the waiting jobs among `names`, or all: name, create time, spec, reported position."""
@@ -121,11 +129,8 @@ class Queue:
         with translated(), self._reader.pool.connection() as connection:
             return connection.execute(READ_QUEUE, parameters).fetchall()
 
-    def _take(
-        self, position: int, touched: Iterable[str], waiting: Iterable[tuple[Any, ...]]
-    ) -> None:
-        """Updates the changed jobs as of a position."""
-        self._position = position
+    def _take(self, touched: Iterable[str], waiting: Iterable[tuple[Any, ...]]) -> None:
+        """Updates the changed jobs."""
         for name in touched:
             self._remove(name)
         for name, create_time, spec, place in waiting:
