@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from tests.databases import is_waiting
 from tests.forms import Opener
+from tests.interrupts import interrupted_when
 
 pytestmark = pytest.mark.usefixtures("signing_in_background")
 
@@ -106,21 +106,10 @@ def losing_one_answer() -> Iterator[list[PGresult]]:
 
 def test_ctrl_c_ends_the_wait_for_other_writers(ledger: Ledger) -> None:
     ledger.create(NAME)
-
-    def interrupt() -> None:
-        while not is_waiting(other):
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    with (
-        ThreadPoolExecutor(1) as pool,
-        ledger.connection() as other,
-        other.transaction(force_rollback=True),
-    ):
+    with ledger.connection() as other, other.transaction(force_rollback=True):
         other.execute("SET LOCAL idle_in_transaction_session_timeout = '20s'")
         other.execute(LOCK_HEAD)
-        pool.submit(interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted_when(partial(is_waiting, other)):
             ledger.started(NAME)
     assert ledger.get(NAME).version == 1
     assert ledger.succeeded(NAME).version == 2

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Event as Signal
@@ -33,6 +32,7 @@ from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mappin
 from tests.clusters import Cluster, new_cluster
 from tests.command_line import Cli
 from tests.databases import is_waiting
+from tests.interrupts import interrupted_when
 from tests.ledgers import new_ledger
 from tests.proxies import Proxy
 
@@ -500,20 +500,11 @@ def test_an_interrupted_beginning_is_done_again(ledger: Ledger, database: str) -
 def test_ctrl_c_ends_the_wait_for_transactions_of_the_source(ledger: Ledger, database: str) -> None:
     run(database, *ROWS["river"][0])
     attached = follower(ledger, database, "river")
-
-    def interrupt() -> None:
-        while not is_waiting(open_):
-            sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
-
     with psycopg.connect(database) as open_:
         open_.execute("SET idle_in_transaction_session_timeout = '20s'")
         open_.execute("SELECT pg_current_xact_id()")
-        interrupting = Thread(target=interrupt)
-        interrupting.start()
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted_when(partial(is_waiting, open_)):
             attached.begin()
-        interrupting.join()
         open_.rollback()
     assert attached.must_begin()
     attached.begin()
