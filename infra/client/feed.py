@@ -53,5 +53,5 @@ class Decoder:
 
 
 def _identity(event: RecordedEvent) -> tuple[object, ...]:
-    """What tells events apart; personal values may have been erased from their data since."""
+    """Returns what differs between any two events. Their data may differ by personal values that were erased since."""
     return event.position, event.name, event.version, event.recorded_time
