@@ -107,10 +107,6 @@ class Feed:
             self.check_reached(after)
         return self.with_states(rows)
 
-    def page(self, after: int, limit: int = PAGE_EVENTS) -> EventRows:
-        """Returns the rows of the events after a position, in commit order."""
-        return self.read(READ_EVENTS, after, limit)[1]
-
     @reading_again
     def read(self, statement: bytes, after: int, limit: int) -> tuple[EventRow | None, EventRows]:
         """Returns the row of the event at a position, without its data, and those of the events after it.
