@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError
@@ -392,6 +393,28 @@ def test_the_command_line_prunes(cli: Cli, tmp_path: Path) -> None:
         assert refused.stderr.startswith("jobledger: ")
 
 
+def check_says_so_over_http(client: httpx.Client, before: datetime, gone: str) -> None:
+    """Checks that answers about a time before the pruning tell of it, and others do not."""
+    answer = client.get("/ledger/v1/jobs", params={"asOf": "@40"}).json()
+    assert answer["prunedBefore"] == f"{before:%Y-%m-%dT%H:%M:%S.%fZ}"
+    assert "prunedBefore" not in client.get("/ledger/v1/jobs").json()
+    shown = client.get("/fleet/chart", params={"window": "all"}).text
+    assert f"Jobs that were over before {before:%Y-%m-%d %H:%M:%S}" in shown
+    google = {
+        at: client.get("/v1/projects/p/jobs", params={"readTime": at} if at else {})
+        for at in ("@40", "")
+    }
+    content = {at: answer.headers.get("x-jobledger-pruned-before") for at, answer in google.items()}
+    assert content == {"@40": f"{before:%Y-%m-%dT%H:%M:%S.%fZ}", "": None}
+    events = client.get("/ledger/v1/events", params={"pageSize": 1_000}).json()
+    positions = [event["position"] for event in events["events"]]
+    hidden = {n for a, b in events["prunedPositions"] for n in range(a, b + 1)}
+    assert sorted([*positions, *hidden]) == list(range(1, events["lastPosition"] + 1))
+    assert "were pruned" in client.get(f"/ledger/v1/{gone}").json()["error"]["message"]
+    assert "were pruned, and are missing" in client.get("/", params={"at": "@40"}).text
+    assert "were pruned, and are missing" in client.get("/reports").text
+
+
 @pytest.mark.slow
 def test_an_answer_about_a_pruned_past_says_so(
     busy: Ledger, dsn: str, cli: Cli, tmp_path: Path
@@ -435,23 +458,4 @@ def test_an_answer_about_a_pruned_past_says_so(
     assert body not in cli.run("list").stderr
     assert f"left out: {len(holes(busy))} pruned events" in cli.run("events").stderr
     with serving(busy, dsn) as server, server.client() as client:
-        answer = client.get("/ledger/v1/jobs", params={"asOf": "@40"}).json()
-        assert answer["prunedBefore"] == f"{before:%Y-%m-%dT%H:%M:%S.%fZ}"
-        assert "prunedBefore" not in client.get("/ledger/v1/jobs").json()
-        shown = client.get("/fleet/chart", params={"window": "all"}).text
-        assert f"Jobs that were over before {before:%Y-%m-%d %H:%M:%S}" in shown
-        google = {
-            at: client.get("/v1/projects/p/jobs", params={"readTime": at} if at else {})
-            for at in ("@40", "")
-        }
-        content = {
-            at: answer.headers.get("x-jobledger-pruned-before") for at, answer in google.items()
-        }
-        assert content == {"@40": f"{before:%Y-%m-%dT%H:%M:%S.%fZ}", "": None}
-        events = client.get("/ledger/v1/events", params={"pageSize": 1_000}).json()
-        positions = [event["position"] for event in events["events"]]
-        hidden = {n for a, b in events["prunedPositions"] for n in range(a, b + 1)}
-        assert sorted([*positions, *hidden]) == list(range(1, events["lastPosition"] + 1))
-        assert "were pruned" in client.get(f"/ledger/v1/{gone}").json()["error"]["message"]
-        assert "were pruned, and are missing" in client.get("/", params={"at": "@40"}).text
-        assert "were pruned, and are missing" in client.get("/reports").text
+        check_says_so_over_http(client, before, gone)
