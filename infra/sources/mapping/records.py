@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import os
@@ -20,12 +19,11 @@ from jobledger.domain.values.canonical import loads_given
 from jobledger.infra.errors import InputError
 from jobledger.infra.sources.mapping.model import WHITESPACE, Kind, Source
 from jobledger.infra.sources.mapping.values import Record, find
+from jobledger.infra.transfer.unpacking import unpacked
 
 _HEADER: Final = re.compile(r"\s*([^:\s][^:]*?)\s*:\s*(.*)")
 _BLANK: Final = re.compile(r"\s*")
 _PAIR: Final = re.compile(r'([A-Za-z_][\w.]*)=("[^"]*"|\S*)')
-GZIP: Final = b"\x1f\x8b"
-"""The first bytes of a gzip file (RFC 1952)."""
 DUCKDB: Final = (".duckdb", ".db")
 ENCODING: Final = "utf-8-sig"
 """UTF-8, with or without the byte order mark that programs on Windows write."""
@@ -67,9 +65,7 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
     path = Path(where)
     try:
         with path.open("rb") as raw:
-            is_zipped = path.suffix == ".gz" or raw.peek().startswith(GZIP)
-            unpacked: Any = gzip.GzipFile(fileobj=raw) if is_zipped else raw
-            text = io.TextIOWrapper(unpacked, ENCODING, errors="surrogateescape", newline="")
+            text = io.TextIOWrapper(unpacked(raw), ENCODING, errors="surrogateescape", newline="")
             size = os.fstat(raw.fileno()).st_size
             for found in _records(
                 source, where, text, lambda: os.fstat(raw.fileno()).st_size > size

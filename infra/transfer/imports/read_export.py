@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from codecs import BOM_UTF8
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -26,10 +26,9 @@ from jobledger.infra.errors import InputError
 from jobledger.infra.eventstore.stored_event import RecordedEvent, entered_state
 from jobledger.infra.transfer.exports.export import HISTORY_VERSION
 from jobledger.infra.transfer.imports.history_file import History
+from jobledger.infra.transfer.unpacking import unpacked
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-
-GZIP: Final = b"\x1f\x8b"
 
 
 def open_history(file: Path, name: str | None = None, *, exact: bool = False) -> History:
@@ -50,9 +49,7 @@ def numbered_lines(file: Path) -> Generator[tuple[int, bytes], None, None]:
     number = 0
     try:
         with file.open("rb") as raw:
-            zipped = raw.peek().startswith(GZIP)
-            lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(unpacked(raw), start=1):
                 yield number, line.removeprefix(BOM_UTF8) if number == 1 else line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         why = f"the gzip is cut off or damaged: {error}"

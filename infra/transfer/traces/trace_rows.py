@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Final
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.errors import InputError
 from jobledger.infra.transfer.traces.google_cluster import BadRowError, Kind, read_row
+from jobledger.infra.transfer.unpacking import unpacked
 
 CHUNK: Final = 2_000
 """Rows in one transaction."""
@@ -58,10 +59,7 @@ def lines_of(file: Path, progress: Progress = lambda read: None) -> Iterator[byt
         with file.open("rb") as raw:
             if not raw.seekable():
                 raise InputError(str(file), 0, "is a pipe; a trace is read twice, so give files")
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            source: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
-            for number, line in enumerate(source, start=1):
+            for number, line in enumerate(unpacked(raw), start=1):
                 yield line
                 if number % CHUNK == 0:
                     progress(raw.tell())
