@@ -113,6 +113,8 @@ growth     | growth_feed        | growth.feed                | last 10,000 event
 growth     | growth_page        | growth.page                | fleet page, {grown} events | at {young} events | ms | <= | 1.5 | 1.1
 growth     | growth_server_memory | growth.server_memory     | memory of a server in use, {grown} events | at {young} events | MiB | <= | 1.5 | 1.1
 growth     | growth_export_memory | growth.export_memory     | memory of an export of all, {grown} events | at {young} events | MiB | <= | 1.5 | 1.1
+growth     | growth_upgrade     | upkeep.upgrade             | longest wait of a writer during `init`, {grown} events | | ms | <= value | 1000 | 200
+growth     | growth_disk        | upkeep.pruned_disk         | disk given back by pruning 90 % of {grown} events | their share of the disk | MiB | >= | 0.8 | 0.95
 """
 """The columns: group, id, function, measure, comparison, unit, kind of bound, required bound, target."""
 

@@ -59,6 +59,8 @@ SLOW = [
     "rebuild",
     "lineage",
     "attach",
+    "growth_upgrade",
+    "growth_disk",
     "recording",
     "evaluating",
     "first_load",
