@@ -17,7 +17,7 @@ from jobledger.infra.eventstore.commit.appender import Appender
 from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.eventstore.stored_event import Placed
-from jobledger.infra.eventstore.writes.pending import DecidedWrite
+from jobledger.infra.eventstore.writes.decided_write import DecidedWrite
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from psycopg.rows import dict_row

@@ -19,7 +19,7 @@ from jobledger.infra.eventstore.write_path import (
     WritePath,
 )
 from jobledger.infra.eventstore.writer import Writer
-from jobledger.infra.eventstore.writes.pending import JobWrite
+from jobledger.infra.eventstore.writes.job_write import JobWrite
 from jobledger.infra.forwarding import documented
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 

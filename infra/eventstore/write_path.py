@@ -34,14 +34,9 @@ from jobledger.infra.eventstore.commit.batch import JobCache
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About, AboutReport
+from jobledger.infra.eventstore.writes.job_write import Intent, JobsWrite, JobWrite, Provenance
 from jobledger.infra.eventstore.writes.judge import Judge
-from jobledger.infra.eventstore.writes.pending import (
-    Intent,
-    JobsWrite,
-    JobWrite,
-    Pending,
-    Provenance,
-)
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.privacy.envelope import MARKER
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 from pydantic import BaseModel

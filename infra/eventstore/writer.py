@@ -20,9 +20,10 @@ from jobledger.infra.eventstore.write_path import (
     WritePath,
 )
 from jobledger.infra.eventstore.writes.bulk import BulkWrite, bulk_writes
+from jobledger.infra.eventstore.writes.job_write import JobWrite
 from jobledger.infra.eventstore.writes.observations import Introduction, Observation
 from jobledger.infra.eventstore.writes.observed_write import ObservedWrite
-from jobledger.infra.eventstore.writes.pending import JobWrite, Pending
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.eventstore.writes.resumed import ResumedWrite
 from jobledger.infra.privacy.subject_keys import SubjectKeys
 

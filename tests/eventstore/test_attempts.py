@@ -19,7 +19,7 @@ from jobledger.domain.job import Job, evolve, fold, judge, replay
 from jobledger.domain.states import EVALUATION_JOBS, TERMINAL, JobState, state_after
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.stored_event import Row, row_of
-from jobledger.infra.eventstore.writes.pending import DecidedWrite
+from jobledger.infra.eventstore.writes.decided_write import DecidedWrite
 from jobledger.infra.history.explain import why
 from jobledger.infra.transfer.exports.perfetto import attempts as drawn_attempts
 from jobledger.infra.upkeep.rebuild import rebuild

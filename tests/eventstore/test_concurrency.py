@@ -17,7 +17,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.eventstore.feed import Feed
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.eventstore.writes import pending
+from jobledger.infra.eventstore.writes import job_write
 from jobledger.infra.retention.archive import Export
 from jobledger.infra.upkeep.verify import verify
 
@@ -289,13 +289,13 @@ def test_a_cancel_that_races_with_a_worker_is_answered_consistently(
 
 
 @pytest.mark.parametrize(
-    ("many", "expected"), [(pending.MANY_EVENTS, 2), (2, pending.TRIES_WITH_MANY + 1)]
+    ("many", "expected"), [(job_write.MANY_EVENTS, 2), (2, job_write.TRIES_WITH_MANY + 1)]
 )
 def test_a_late_report_is_placed_though_others_never_stop_writing(
     ledger: Ledger, dsn: str, monkeypatch: pytest.MonkeyPatch, many: int, expected: int
 ) -> None:
     """Each time the job's events were read, somebody else adds one before the report is written."""
-    monkeypatch.setattr(pending, "MANY_EVENTS", many)
+    monkeypatch.setattr(job_write, "MANY_EVENTS", many)
     begin = datetime(2026, 6, 1, 12, tzinfo=UTC)
     ledger.create(NAME, occurred_time=begin)
     ledger.started(NAME, occurred_time=begin + timedelta(minutes=1))

@@ -23,7 +23,7 @@ from jobledger.infra import Ledger
 from jobledger.infra.adapter.mapper import JobMapper, rows_of
 from jobledger.infra.errors import BrokenLedgerError
 from jobledger.infra.eventstore.write_path import ReportedEvent
-from jobledger.infra.eventstore.writes.pending import JobWrite, Provenance
+from jobledger.infra.eventstore.writes.job_write import JobWrite, Provenance
 from jobledger.infra.privacy import envelope as personal
 from jobledger.infra.privacy.envelope import Encrypted, Key, NotEncryptedError
 from jobledger.infra.privacy.subject_keys import SubjectKeys

@@ -17,7 +17,7 @@ from jobledger.domain.job import Job, evolve, replay
 from jobledger.domain.states import EVALUATION_JOBS, LIFECYCLE, allowed, state_after
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.stored_event import row_of
-from jobledger.infra.eventstore.writes.pending import DecidedWrite
+from jobledger.infra.eventstore.writes.decided_write import DecidedWrite
 from jobledger.infra.upkeep.rebuild import rebuild
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import PROJECTIONS

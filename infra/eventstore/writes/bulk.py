@@ -12,7 +12,8 @@ from jobledger.domain.job import Job
 from jobledger.domain.values.names import parse_name, parse_text, parse_time, parse_trace_parent
 from jobledger.infra.eventstore.commit.appender import Appender
 from jobledger.infra.eventstore.stored_event import Placed, Row, row_of
-from jobledger.infra.eventstore.writes.pending import Pending, fold_all, placed_names
+from jobledger.infra.eventstore.writes.decided_write import fold_all, placed_names
+from jobledger.infra.eventstore.writes.pending import Pending
 from jobledger.infra.eventstore.writes.weight import weight_of_data
 from jobledger.infra.postgres import sql
 from jobledger.infra.privacy.envelope import MARKER, Key

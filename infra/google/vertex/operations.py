@@ -21,7 +21,7 @@ from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.names import kind_of
 from jobledger.infra.eventstore.stored_event import RecordedEvent, foreign_row
-from jobledger.infra.eventstore.writes.pending import DecidedWrite
+from jobledger.infra.eventstore.writes.decided_write import DecidedWrite
 from jobledger.infra.google.vertex.resources import RESOURCES, Resource, shown
 from jobledger.infra.google.vertex.versions import BY_PACKAGE, V1, Version
 from jobledger.infra.google.wire.calls import Call

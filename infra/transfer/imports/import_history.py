@@ -21,7 +21,7 @@ from jobledger.infra.eventstore.commit.appender import FIND_EVENTS, READ_VERSION
 from jobledger.infra.eventstore.json_view import required_time
 from jobledger.infra.eventstore.ledger_events import check_owner
 from jobledger.infra.eventstore.stored_event import Placed, RecordedEvent, Row, foreign_row
-from jobledger.infra.eventstore.writes.pending import DecidedWrite, placed_names
+from jobledger.infra.eventstore.writes.decided_write import DecidedWrite, placed_names
 from jobledger.infra.read.store import Store
 from jobledger.infra.transfer.imports.exported import Origin, batches, open_export
 from jobledger.infra.transfer.imports.origins import IMPORTED, STREAM, known_places
