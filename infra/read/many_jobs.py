@@ -14,7 +14,8 @@ from jobledger.infra.errors import QueryTimeoutError
 from jobledger.infra.postgres.connections import Pool
 from jobledger.infra.read.answers import Counts, Page
 from jobledger.infra.read.lists.first_jobs import FirstJobs, find_first
-from jobledger.infra.read.lists.job_lists import JobLists, JobsPage, Query
+from jobledger.infra.read.lists.job_lists import JobLists, JobsPage
+from jobledger.infra.read.lists.list_sql import Query
 from jobledger.infra.read.lists.page_tokens import PageCursor, PageTokens
 from jobledger.infra.read.moments import Given, Moments, is_pinned
 from psycopg.sql import Composed

@@ -8,7 +8,7 @@ from jobledger.domain.values.moments import AtTime, parse_as_of
 from jobledger.domain.values.times import parse_iso
 from jobledger.infra.cli.server.tokens import parse_expiry
 from jobledger.infra.http.native.bodies import read_time
-from jobledger.infra.read.lists.filter_sql import COLUMNS
+from jobledger.infra.read.lists.filter_fields import COLUMNS
 from jobledger.infra.sources.kubernetes import pods
 from jobledger.infra.sources.mapping import times
 from jobledger.infra.sources.mapping.model import Times

@@ -17,7 +17,7 @@ from jobledger.domain.values.labels import (
     parse_labels,
 )
 from jobledger.infra import Ledger
-from jobledger.infra.read.lists.filter_sql import GOOGLE_LABELS
+from jobledger.infra.read.lists.filter_fields import GOOGLE_LABELS
 
 PART = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 PREFIX = st.lists(PART, min_size=1, max_size=4).map(".".join)

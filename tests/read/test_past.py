@@ -20,7 +20,8 @@ from jobledger.domain.states import JobState
 from jobledger.domain.values.moments import AtPosition, AtTime, AtVersion, Clock, Moment
 from jobledger.infra import Ledger
 from jobledger.infra.eventstore.stored_event import RecordedEvent
-from jobledger.infra.read.lists.job_lists import JobLists, Query
+from jobledger.infra.read.lists.job_lists import JobLists
+from jobledger.infra.read.lists.list_sql import Query
 from jobledger.infra.upkeep.verify import verify
 
 from tests.clocks import taken

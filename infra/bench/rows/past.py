@@ -18,7 +18,8 @@ from jobledger.infra.bench.arena import Arena
 from jobledger.infra.bench.loads import loading
 from jobledger.infra.bench.pairs import Sides
 from jobledger.infra.ledger import Ledger
-from jobledger.infra.read.lists.job_lists import JobLists, Query
+from jobledger.infra.read.lists.job_lists import JobLists
+from jobledger.infra.read.lists.list_sql import Query
 from jobledger.infra.transfer.traces.google_cluster import Kind
 from jobledger.infra.transfer.traces.import_trace import Importer, Summary
 from jobledger.infra.transfer.traces.simulation import simulate

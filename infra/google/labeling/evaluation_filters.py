@@ -22,7 +22,8 @@ from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.google.wire.dialects import EVALUATION_STATES, in_states, read_filter
 from jobledger.infra.google.wire.masks import camel
 from jobledger.infra.google.wire.scalars import Refused, timestamp
-from jobledger.infra.read.lists.filter_sql import Column, Rendering
+from jobledger.infra.read.lists.filter_fields import Column
+from jobledger.infra.read.lists.filter_sql import Rendering
 from psycopg.sql import SQL, Composable
 
 _TIME: Final = re.compile(

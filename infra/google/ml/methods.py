@@ -27,7 +27,7 @@ from jobledger.infra.google.wire.queue import past_places
 from jobledger.infra.google.wire.resources import (
     bare,
 )
-from jobledger.infra.read.lists.filter_sql import GOOGLE_LABELS
+from jobledger.infra.read.lists.filter_fields import GOOGLE_LABELS
 from jobledger.infra.read.moments import Given
 
 DEFAULT_PAGE_SIZE: Final = 20

@@ -20,7 +20,7 @@ from jobledger.infra.google.wire.dialects import collection_of, in_states
 from jobledger.infra.google.wire.masks import Paths, camel, check_fields, merge, parse_mask, select
 from jobledger.infra.google.wire.paging import page_of_jobs
 from jobledger.infra.google.wire.resources import bare, check_display_name
-from jobledger.infra.read.lists.filter_sql import GOOGLE_LABELS
+from jobledger.infra.read.lists.filter_fields import GOOGLE_LABELS
 
 DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE: Final = 1_000

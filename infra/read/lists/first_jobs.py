@@ -4,7 +4,8 @@ import time
 from typing import Final, NamedTuple
 
 from jobledger.domain.job import Job
-from jobledger.infra.read.lists.job_lists import JobLists, Query
+from jobledger.infra.read.lists.job_lists import JobLists
+from jobledger.infra.read.lists.list_sql import Query
 from jobledger.infra.read.lists.part_of_list import PartOfList
 
 FIRST_STEP: Final = 5_000

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.job import Job
-from jobledger.domain.values.arguments import text_of
-from jobledger.domain.values.filters import Filter, parse_field, parse_filter
+from jobledger.domain.values.filters import parse_field
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
@@ -24,29 +22,27 @@ from jobledger.infra.postgres.connections import (
 from jobledger.infra.postgres.session import WAIT_IN_TRANSACTION
 from jobledger.infra.read.lists.filter_sql import Rendering, asks_for_label
 from jobledger.infra.read.lists.in_states import find_in_states, is_known_at
+from jobledger.infra.read.lists.list_sql import (
+    JOB_COLUMNS,
+    Query,
+    jobs_sql,
+    list_sql,
+    parameters_of,
+)
 from jobledger.infra.read.lists.part_of_list import PartOfList
 from jobledger.infra.read.lists.text_search import find_names, find_names_within
 from jobledger.infra.read.moments import Seen
 from jobledger.projections.jobs import COLUMNS, job_of
-from psycopg.sql import SQL, Composable, Composed, Literal, Placeholder
+from psycopg.sql import SQL, Composed, Literal
 
-JOBS_NOW: Final = sql.template(__package__, "jobs_now")
-JOBS_AT: Final = sql.template(__package__, "jobs_at")
-VALID_TIME: Final = sql.template(__package__, "jobs_valid_time")
-LATE_JOBS: Final = sql.template(__package__, "late_jobs_valid_time")
-JOBS_AT_RECENT: Final = sql.template(__package__, "jobs_at_recent")
 RECENT_EVENTS: Final = 10_000
 """How many events may follow the position of a list for it to be read through an index."""
-IN_ORDER: Final = SQL("NOT EXISTS (SELECT FROM late_jobs AS late WHERE late.name = j.name)")
-LATE_ROW: Final = sql.template(__package__, "late_row").format(in_order=IN_ORDER)
 ANY_LATE: Final = sql.load(__package__, "any_late")
 STATES_AT: Final = sql.load(__package__, "states_at")
 STATES_VALID_TIME: Final = sql.load(__package__, "states_valid_time")
 MAX_LATER_EVENTS: Final = 200_000
 """How many events after a position are checked for an effect on an earlier time."""
 
-NOTHING: Final = SQL("")
-JOB_COLUMNS: Final = ", ".join(COLUMNS)
 JOB_FIELDS: Final = len(COLUMNS)
 SEEN: Final = """,
     (SELECT size FROM head),
@@ -56,32 +52,6 @@ SEEN: Final = """,
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 """The most bytes of configurations, outputs, errors and labels in one page."""
 JOBS_PAGE: Final = sql.template(__package__, "jobs_page")
-AMONG: Final = sql.template(__package__, "among").format(names=Placeholder("among"))
-
-
-class Query(NamedTuple):
-    """A query for jobs, as of a moment (None: now)."""
-
-    filter: Filter
-    moment: Moment | None
-    order_by: str = ""
-    """The order (AIP-132): fields, each with or without `desc`; "" is newest first."""
-    late: bool = False
-    """Whether there are jobs with late reports."""
-    recent: bool = False
-    """Whether an index finds the jobs, and only few events followed the moment."""
-    among: tuple[str, ...] | None = None
-    """The names of all jobs that can match; None if any job can."""
-    part: PartOfList | None = None
-    """The part of the list that is looked at; None for all of it."""
-    most: int | None = None
-    """The most jobs that can match, if that is known."""
-
-    @classmethod
-    def parse(cls, filter: str | Filter, moment: Moment | None, order_by: str = "") -> Query:
-        """Parses a filter; raises InvalidFieldError."""
-        tree = filter if isinstance(filter, Filter) else parse_filter(filter)
-        return cls(tree, moment, text_of("order_by", order_by))
 
 
 class JobsPage(NamedTuple):
@@ -119,7 +89,7 @@ class JobLists:
             The jobs, whether more follow, and what the same statement saw of the ledger.
         """
         with translated(), self._pool.connection() as connection:
-            whole, parameters = _listing(self._aware(query, connection), limit + 1, offset, after)
+            whole, parameters = list_sql(self._aware(query, connection), limit + 1, offset, after)
             bounded = JOBS_PAGE.format(
                 columns=SQL(JOB_COLUMNS),
                 jobs=whole,
@@ -145,7 +115,7 @@ class JobLists:
         ):
             connection.execute(WAIT_IN_TRANSACTION)
             cursor.itersize = 2_000
-            cursor.execute(*_listing(self._aware(query, connection), limit))
+            cursor.execute(*list_sql(self._aware(query, connection), limit))
             yield from map(job_of, cursor)
 
     @reading_again
@@ -161,8 +131,8 @@ class JobLists:
         counting = SQL("SELECT key::text, count(*) FROM ({}) AS jobs GROUP BY 1 ORDER BY 2 DESC, 1")
         with translated(), self._pool.connection() as connection, connection.transaction():
             aware = self._aware(query, connection)
-            jobs = _jobs(aware, rendering, SQL("{} AS key").format(key), condition)
-            parameters = _parameters(aware, rendering)
+            jobs = jobs_sql(aware, rendering, SQL("{} AS key").format(key), condition)
+            parameters = parameters_of(aware, rendering)
             # The cost depends on the moment, so a separate plan is worth it.
             connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             limit_queries(connection, seconds)
@@ -180,8 +150,8 @@ class JobLists:
         condition = rendering.condition(query.filter)
         with translated(), self._pool.connection() as connection, connection.transaction():
             aware = self._aware(query, connection)
-            jobs = _jobs(aware, rendering, SQL("name"), condition)
-            parameters = _parameters(aware, rendering)
+            jobs = jobs_sql(aware, rendering, SQL("name"), condition)
+            parameters = parameters_of(aware, rendering)
             counting = SQL("SELECT count(*) FROM (SELECT FROM ({}) AS jobs LIMIT {}) AS counted")
             limit_queries(connection, seconds)
             statement = counting.format(jobs, Literal(limit))
@@ -195,7 +165,7 @@ class JobLists:
         condition = rendering.condition(query.filter)
         with translated(), self._pool.connection() as connection:
             aware = self._aware(query, connection)
-        return _jobs(aware, rendering, SQL("name"), condition), _parameters(aware, rendering)
+        return jobs_sql(aware, rendering, SQL("name"), condition), parameters_of(aware, rendering)
 
     @reading_again
     def part_after(self, part: PartOfList) -> PartOfList | None:
@@ -269,91 +239,3 @@ def _in_states(query: Query, moment: Moment, connection: Connection) -> Query:
 
 def _most_first(rows: Iterable[tuple[Any, ...]]) -> dict[str | None, int]:
     return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
-
-
-def _listing(
-    query: Query, limit: int | None, offset: int = 0, after: tuple[str, str] | None = None
-) -> tuple[Composed, dict[str, Any]]:
-    rendering = Rendering(query.moment)
-    condition = rendering.condition(query.filter)
-    if after is not None:
-        created, name = (rendering.parameter(value) for value in after)
-        beyond = "({} AND created <= {c} AND (created < {c} OR name > {n}))"
-        condition = SQL(beyond).format(condition, c=created, n=name)
-    keys = _order(query.order_by, rendering)
-    sorted_by = [SQL("{} AS o{}").format(key, SQL(str(n))) for n, (key, _) in enumerate(keys)]
-    columns = SQL(", ").join([SQL(JOB_COLUMNS).format(), *sorted_by])
-    inner = _by(keys)
-    outer = _by([(SQL(f"o{n}").format(), down) for n, (_, down) in enumerate(keys)])
-    skipped = 0 if after else offset
-    needed = None if limit is None else limit + skipped
-    if needed is not None and query.most is not None:
-        # Once all that can match are found, no further jobs are looked at.
-        needed = min(needed, max(0, query.most - (offset - skipped)))
-    tail = SQL("{} LIMIT {}").format(inner, Literal(needed))
-    jobs = _jobs(query, rendering, columns, condition, tail)
-    whole = SQL("SELECT {} FROM ({}) AS jobs {} LIMIT {} OFFSET {}").format(
-        SQL(JOB_COLUMNS), jobs, outer, Literal(limit), Literal(skipped)
-    )
-    return whole, _parameters(query, rendering)
-
-
-def _jobs(
-    query: Query,
-    rendering: Rendering,
-    columns: Composable,
-    condition: Composable,
-    tail: Composable = NOTHING,
-) -> Composed:
-    """Returns the statement that reads jobs as of the query's moment."""
-    statement = JOBS_NOW
-    if query.moment is not None:
-        at = JOBS_AT_RECENT if query.recent else JOBS_AT
-        statement = at if query.moment.clock is Clock.RECORDED else VALID_TIME
-    rows = SQL("jobs") if query.part is None else query.part.rows()
-    parts = {
-        "columns": columns,
-        "condition": condition,
-        "may_match": rendering.may_match(query.filter),
-        "tail": tail,
-        "in_order": IN_ORDER if query.late else SQL("true"),
-        "late_row": LATE_ROW if query.late else NOTHING,
-        "jobs": rows if query.among is None else AMONG,
-    }
-    if statement is JOBS_AT_RECENT and query.moment is not None:
-        parts["position"] = Literal(query.moment.position)
-    jobs = statement.format(**parts)
-    if statement is VALID_TIME and query.late:
-        return SQL("({}) UNION ALL ({})").format(jobs, LATE_JOBS.format(**parts))
-    return jobs
-
-
-def _parameters(query: Query, rendering: Rendering) -> dict[str, Any]:
-    moment = query.moment
-    at = {} if moment is None else {"position": moment.position, "time": moment.time}
-    among = {} if query.among is None else {"among": [*query.among]}
-    return rendering.parameters | at | among
-
-
-def _order(order_by: str, rendering: Rendering) -> list[tuple[Composable, bool]]:
-    """Returns the sort expressions and directions, the name last; raises InvalidFieldError."""
-    if not order_by.strip():
-        return [(SQL("created"), True), (SQL("name"), False)]
-    keys: list[tuple[Composable, bool]] = []
-    for part in order_by.split(","):
-        match part.split():
-            case [field] | [field, "asc"]:
-                down = False
-            case [field, "desc"]:
-                down = True
-            case _:
-                raise InvalidFieldError(
-                    "order_by", f"{part.strip()!r} is not a field, or a field and desc (AIP-132)"
-                )
-        keys += [(key, down) for key in rendering.order(field, "order_by")]
-    return [*keys, (SQL("name"), False)]
-
-
-def _by(keys: Sequence[tuple[Composable, bool]]) -> Composed:
-    parts = [SQL("{} DESC" if down else "{}").format(key) for key, down in keys]
-    return SQL("ORDER BY {}").format(SQL(", ").join(parts))

@@ -10,7 +10,8 @@ from jobledger.domain.values.filter_completion import Completion, completion_at
 from jobledger.domain.values.filters import MAX_LENGTH
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import translated
-from jobledger.infra.read.lists.filter_sql import COLUMNS, OPERATORS
+from jobledger.infra.read.lists.filter_fields import COLUMNS
+from jobledger.infra.read.lists.filter_sql import OPERATORS
 from jobledger.infra.read.lists.list_items import LISTS
 from jobledger.infra.read.reader import Reader
 
