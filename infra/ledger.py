@@ -20,7 +20,7 @@ from jobledger.infra.eventstore.writer import Writer
 from jobledger.infra.forking import make_again_in_children
 from jobledger.infra.forwarding import to_self
 from jobledger.infra.history.methods import compare, explain, search
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import migrate, schema_versions
 from jobledger.infra.postgres.connections import connect
 from jobledger.infra.postgres.server import server
 from jobledger.infra.programs import methods as programs
@@ -133,10 +133,10 @@ class Ledger(Verbs[Job]):
         with connect(info) as connection:
             # The embedded server may create its default ledger; another name may be a typing error.
             is_own = not (dsn or settings.dsn) and name == DEFAULT_LEDGER
-            if is_own and not migrate.exists(connection, name):
+            if is_own and not schema_versions.exists(connection, name):
                 migrate.migrate(connection, name, rebuild_all)
                 name_log(connection, settings)
-            migrate.check(connection, name)
+            schema_versions.check(connection, name)
         return cls(info, name, catch_up=catch_up)
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from jobledger.domain.events import (
     Updating,
 )
 from jobledger.infra import Ledger
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import grants
 from jobledger.infra.postgres.connections import schema_of
 from jobledger.infra.transfer.traces.simulation import BEGIN
 from psycopg.conninfo import make_conninfo
@@ -66,13 +66,13 @@ def application_of(
     dsn: str,
     ledger: Ledger,
     open_ledger: Opener = Ledger.open,
-    right: migrate.Right = migrate.Right.APPEND,
+    right: grants.Right = grants.Right.APPEND,
 ) -> Iterator[Ledger]:
     """The same ledger, opened as a role with this right."""
     role, schema = f"app_{ledger.name}", schema_of(ledger.name)
     with ledger.connection() as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN".encode())
-        migrate.grant(connection, ledger.name, role, right)
+        grants.grant(connection, ledger.name, role, right)
     try:
         with open_ledger(make_conninfo(dsn, user=role), ledger.name) as application:
             yield application

@@ -14,7 +14,7 @@ from jobledger.domain.values.names import parse_name
 from jobledger.infra.cli.printer import Printer
 from jobledger.infra.errors import LedgerNotFoundError
 from jobledger.infra.eventstore.json_view import encode, time_text
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import schema_versions
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.postgres.few_connections import FewConnections
 from jobledger.infra.postgres.server import server
@@ -77,7 +77,7 @@ class Target:
         connection = connect(info)
         try:
             try:
-                migrate.check(connection, self.ledger)
+                schema_versions.check(connection, self.ledger)
             except LedgerNotFoundError:
                 # Creates the ledger if that is allowed, or raises LedgerNotFoundError.
                 self.open().close()

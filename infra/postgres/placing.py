@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.postgres import grants, migrate, schema_versions, sql
 from jobledger.infra.postgres.connections import Connection, schema_of, translated
-from jobledger.infra.postgres.migrate import Right
+from jobledger.infra.postgres.grants import Right
 from psycopg.sql import SQL, Identifier
 
 ADAPT_FUNCTIONS: Final = sql.load(__package__, "adapt_functions")
@@ -37,9 +37,9 @@ def place(connection: Connection) -> bool:
     with translated():
         if connection.execute(IS_CITUS).fetchone() != (True,):
             raise InvalidFieldError("citus", WITHOUT_CITUS)
-        if migrate.is_placed(connection):
+        if schema_versions.is_placed(connection):
             return False
-        check_rights(migrate.granted(connection))
+        check_rights(grants.granted(connection))
         with connection.transaction():
             connection.execute(ALLOW_TRIGGERS)
             connection.execute(ADAPT_FUNCTIONS)
@@ -62,7 +62,7 @@ def withdraw_to_migrate(connection: Connection, ledger: str) -> None:
 
     Its functions become what the applied migrations made, as `place` changes some. Writers wait meanwhile.
     """
-    if not migrate.is_placed(connection) or migrate.is_current(connection, ledger):
+    if not schema_versions.is_placed(connection) or schema_versions.is_current(connection, ledger):
         return
     schema = schema_of(ledger)
     with translated(), connection.transaction():
@@ -78,7 +78,7 @@ def withdraw_to_migrate(connection: Connection, ledger: str) -> None:
 def _definitions_as_migrated(connection: Connection, ledger: str) -> list[str]:
     """Returns the statements that define the ledger's functions, as its applied migrations made them."""
     scratch = f"{ledger[:40]}_as_migrated"
-    migrate.install(connection, scratch, migrate.applied(connection, ledger))
+    migrate.install(connection, scratch, schema_versions.applied(connection, ledger))
     definitions = [text for (text,) in connection.execute(READ_FUNCTION_DEFINITIONS).fetchall()]
     connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema_of(scratch))))
     return [text.replace(schema_of(scratch), schema_of(ledger)) for text in definitions]

@@ -11,7 +11,7 @@ from jobledger.domain.running import Destination
 from jobledger.infra.errors import LedgerNotFoundError
 from jobledger.infra.eventstore.commit.committer import Committer
 from jobledger.infra.eventstore.writer import Writer
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import schema_versions
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.postgres.few_connections import FewConnections
 from jobledger.infra.postgres.server import server
@@ -65,7 +65,7 @@ class RunStore:
         connection = connect(info)
         try:
             try:
-                migrate.check(connection, ledger)
+                schema_versions.check(connection, ledger)
             except LedgerNotFoundError:
                 if dsn or Settings().dsn:
                     raise

@@ -7,7 +7,7 @@ let the database show something else than its rows, or something else to a verif
 import secrets
 from typing import Any, Final, NamedTuple
 
-from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.postgres import grants, migrate, schema_versions, sql
 from jobledger.infra.postgres.connections import Connection, schema_of, translated
 from jobledger.infra.postgres.placing import ADAPT_FUNCTIONS
 from jobledger.infra.upkeep.findings import Finding
@@ -71,19 +71,19 @@ def install_definitions(connection: Connection) -> Installed:
 
 def _installed(connection: Connection, placeholder: str) -> Definitions:
     """Returns the definitions of a scratch schema, which stays in the current transaction."""
-    roles, is_placed = migrate.granted(connection), migrate.is_placed(connection)
+    roles, is_placed = grants.granted(connection), schema_versions.is_placed(connection)
     ledger = f"{SCRATCH}{secrets.token_hex(8)}"
     migrate.install(connection, ledger)
     if is_placed:
         connection.execute(ADAPT_FUNCTIONS)
     for role, right in roles:
-        migrate.grant(connection, ledger, role, right)
+        grants.grant(connection, ledger, role, right)
     return _read(connection, schema_of(ledger), placeholder)
 
 
 def _read(connection: Connection, schema: str, placeholder: str) -> Definitions:
     given: dict[str, Any] = {
-        "schema": schema, "placeholder": placeholder, "secrets": list(migrate.SECRET_TABLES)
+        "schema": schema, "placeholder": placeholder, "secrets": list(grants.SECRET_TABLES)
     }  # fmt: skip
     found: Definitions = {}
     # So every name is shown with its schema, and none of the ledger's names hides one of PostgreSQL's.

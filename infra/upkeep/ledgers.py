@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from jobledger.infra.errors import LedgerBusyError, LedgerNotFoundError, OwnerNeededError
-from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.postgres import schema_versions, sql
 from jobledger.infra.postgres.connections import Connection, schema_of, translated
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from psycopg.sql import SQL, Identifier
@@ -85,6 +85,6 @@ def drop(connection: Connection, ledger: str) -> LedgerSize:
 
 def _existing(connection: Connection, ledger: str) -> str:
     schema = schema_of(ledger)
-    if ledger not in (others := migrate.ledgers(connection)):
+    if ledger not in (others := schema_versions.ledgers(connection)):
         raise LedgerNotFoundError(ledger, others)
     return schema

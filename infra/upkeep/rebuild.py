@@ -10,7 +10,7 @@ from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.postgres.migrate import is_placed
+from jobledger.infra.postgres.schema_versions import is_placed
 from jobledger.infra.upkeep.fold_fast import (
     WORK_MEMORY,
     drop_schema,

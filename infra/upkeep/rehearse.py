@@ -12,7 +12,7 @@ from jobledger.infra.errors import SchemaError
 from jobledger.infra.eventstore.feed import READ_SIZE
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
-from jobledger.infra.postgres.migrate import is_placed
+from jobledger.infra.postgres.schema_versions import is_placed
 from jobledger.infra.upkeep.fold_fast import look_in
 from jobledger.infra.upkeep.rebuild import fold
 from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables

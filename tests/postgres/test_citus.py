@@ -10,9 +10,10 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra import Ledger
 from jobledger.infra.errors import SchemaError
-from jobledger.infra.postgres import migrate, placing
+from jobledger.infra.postgres import migrate, placing, schema_versions
 from jobledger.infra.postgres.connections import Connection, connect, conninfo, schema_of
-from jobledger.infra.postgres.migrate import Migration, Right
+from jobledger.infra.postgres.grants import Right
+from jobledger.infra.postgres.schema_versions import Migration
 from jobledger.infra.transfer.traces.simulation import simulate
 from jobledger.infra.upkeep.rebuild import rebuild, rebuild_all
 from jobledger.infra.upkeep.rehearse import rehearse
@@ -52,7 +53,7 @@ def test_without_citus_the_ledger_is_made_and_the_option_refused(cli: Cli) -> No
 def test_a_ledger_on_a_node_answers_as_any(ledger: Ledger) -> None:
     ledger.append_many(simulate(60, 2, "p"))
     with ledger.connection() as connection:
-        assert migrate.is_placed(connection)
+        assert schema_versions.is_placed(connection)
         before = connection.execute("SELECT * FROM jobs ORDER BY name").fetchall()
         for projection in PROJECTIONS:
             assert rebuild(connection, projection) == ledger.size()
@@ -102,13 +103,16 @@ def test_only_the_owner_may_write(owner: Connection) -> None:
 def test_a_placed_ledger_is_withdrawn_migrated_and_placed_again(
     owner: Connection, ledger_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later = Migration(migrate.newest() + 1, "later", b"CREATE TABLE later (name text PRIMARY KEY)")
-    applied = (*migrate.migrations(), later)
-    monkeypatch.setattr(migrate, "migrations", lambda: applied)
+    later = Migration(
+        schema_versions.newest() + 1, "later", b"CREATE TABLE later (name text PRIMARY KEY)"
+    )
+    applied = (*schema_versions.migrations(), later)
+    for module in (migrate, schema_versions):
+        monkeypatch.setattr(module, "migrations", lambda: applied)
     with pytest.raises(SchemaError, match="on a node of a Citus cluster"):
         migrate.migrate(owner, ledger_name, rebuild_all)
     placing.withdraw_to_migrate(owner, ledger_name)
-    assert not migrate.is_placed(owner)
+    assert not schema_versions.is_placed(owner)
     assert migrate.migrate(owner, ledger_name, rebuild_all)
     assert placing.place(owner)
     assert owner.execute("SELECT count(*) FROM later").fetchone() == (0,)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobledger.infra import Ledger
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import grants
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.upkeep.verify import verify
 from psycopg.conninfo import make_conninfo
@@ -106,7 +106,7 @@ def role(dsn: str) -> Iterator[Role]:
         ledger.count()
         with connect(info) as owner:
             owner.execute(f"CREATE ROLE {app} LOGIN".encode())
-            migrate.grant(owner, name, app)
+            grants.grant(owner, name, app)
             with connect(make_conninfo(info, user=app)) as connection:
                 yield Role(ledger, owner, connection)
             owner.execute(f"DROP OWNED BY {app}".encode())

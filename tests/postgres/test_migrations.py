@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import SchemaError
-from jobledger.infra.postgres import migrate, sql
+from jobledger.infra.postgres import migrate, schema_versions, sql
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.upkeep.rebuild import rebuild_all
 from jobledger.projections.catalogue import PROJECTIONS, Projection
@@ -53,11 +53,11 @@ def test_eight_at_once_make_one_ledger(dsn: str, fresh: str) -> None:
     [
         (
             "INSERT INTO migrations (number, name, checksum) VALUES (99, 'future', 'x')",
-            f"schema version 99, newer than the {migrate.newest()} this program knows; use a newer",
+            f"schema version 99, newer than the {schema_versions.newest()} this program knows; use a newer",
         ),
         (
             "DELETE FROM migrations WHERE number = (SELECT max(number) FROM migrations)",
-            f"this program needs {migrate.newest()}; .*init",
+            f"this program needs {schema_versions.newest()}; .*init",
         ),
         ("UPDATE migrations SET checksum = 'x' WHERE number = 1", "another migration 1"),
         (
@@ -133,9 +133,10 @@ def test_what_a_superuser_brings_up_to_date_belongs_to_the_owner_of_the_ledger(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = b"CREATE TABLE more (x text); CREATE FUNCTION more() RETURNS text LANGUAGE sql AS 'SELECT x FROM more'"
-    further = (*migrate.migrations(), migrate.Migration(99, "more", made))
+    further = (*schema_versions.migrations(), schema_versions.Migration(99, "more", made))
     with owned_ledger(dsn) as (owner, name):
-        monkeypatch.setattr(migrate, "migrations", lambda: further)
+        for module in (migrate, schema_versions):
+            monkeypatch.setattr(module, "migrations", lambda: further)
         assert make(dsn, name) is True
         with connect(conninfo(owner, schema_of(name))) as connection:
             connection.execute("ALTER TABLE more ADD y text")
@@ -146,20 +147,21 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     dsn: str, fresh: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = (
-        *migrate.migrations(),
-        migrate.Migration(99, "broken", b"CREATE TABLE x (y nonsense)"),
+        *schema_versions.migrations(),
+        schema_versions.Migration(99, "broken", b"CREATE TABLE x (y nonsense)"),
     )
     with monkeypatch.context() as patch, pytest.raises(psycopg.errors.UndefinedObject):
-        patch.setattr(migrate, "migrations", lambda: broken)
+        for module in (migrate, schema_versions):
+            patch.setattr(module, "migrations", lambda: broken)
         make(dsn, fresh)
     with connect(conninfo(dsn, schema_of(fresh))) as connection:
-        assert not migrate.exists(connection, fresh)
+        assert not schema_versions.exists(connection, fresh)
     assert make(dsn, fresh) is True
 
 
 def test_landed_migrations_never_change() -> None:
     """Ledgers in use were made by just these bytes: a change is a new file."""
-    landed = {f"{m.number:04d}_{m.name}": m.checksum for m in migrate.migrations()}
+    landed = {f"{m.number:04d}_{m.name}": m.checksum for m in schema_versions.migrations()}
     assert landed == LANDED["migrations"]
 
 

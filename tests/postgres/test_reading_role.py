@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 from jobledger.infra import Ledger
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import grants, migrate
 from jobledger.infra.postgres.connections import conninfo, schema_of
-from jobledger.infra.postgres.migrate import Right
+from jobledger.infra.postgres.grants import Right
 from jobledger.infra.upkeep.definitions import check_definitions
 from jobledger.infra.upkeep.rebuild import rebuild_all
 from psycopg.conninfo import make_conninfo
@@ -46,7 +46,7 @@ def test_it_reads_what_analysts_read(reader: Connection, view: str) -> None:
 
 
 def test_it_sees_no_keys_and_no_tokens(reader: Connection) -> None:
-    for table in migrate.SECRET_TABLES:
+    for table in grants.SECRET_TABLES:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute(f"SELECT * FROM {table}".encode())
 
@@ -80,17 +80,17 @@ def test_what_a_restore_without_privileges_lets_it_call_is_taken_away(
         owner.execute("GRANT EXECUTE ON FUNCTION append TO PUBLIC")
         assert migrate.migrate(owner, ledger.name, rebuild_all)
         assert check_definitions(owner) == []
-        assert migrate.granted(owner) == [(reader.info.user, Right.READ)]
+        assert grants.granted(owner) == [(reader.info.user, Right.READ)]
         assert not migrate.migrate(owner, ledger.name, rebuild_all)
 
 
 def test_it_stays_a_reader(reader: Connection, ledger: Ledger) -> None:
     role = reader.info.user
     with ledger.connection() as owner:
-        assert migrate.granted(owner) == [(role, Right.READ)]
-        migrate.grant(owner, ledger.name, role, Right.APPEND)
-        assert migrate.granted(owner) == [(role, Right.APPEND)]
-        migrate.grant(owner, ledger.name, role, Right.READ)
+        assert grants.granted(owner) == [(role, Right.READ)]
+        grants.grant(owner, ledger.name, role, Right.APPEND)
+        assert grants.granted(owner) == [(role, Right.APPEND)]
+        grants.grant(owner, ledger.name, role, Right.READ)
         migrate.migrate(owner, ledger.name, rebuild_all)
-        assert migrate.granted(owner) == [(role, Right.READ)]
+        assert grants.granted(owner) == [(role, Right.READ)]
         assert check_definitions(owner) == []

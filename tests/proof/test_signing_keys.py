@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import ProofError
-from jobledger.infra.postgres.migrate import Right
+from jobledger.infra.postgres.grants import Right
 from jobledger.infra.proof.signing.checkpoints import open_checkpoint
 from jobledger.infra.proof.signing.keys import key_file, retire_keys
 from jobledger.infra.proof.signing.notes import SigningKey

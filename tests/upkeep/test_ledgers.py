@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerBusyError, LedgerNotFoundError
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import schema_versions
 from jobledger.infra.postgres.connections import connect, conninfo, schema_of
 from jobledger.infra.upkeep import ledgers
 
@@ -79,7 +79,7 @@ def test_a_ledger_in_use_is_not_dropped(
 
 def test_another_ledger_is_not_found(dsn: str, ledger: Ledger) -> None:
     with connect(conninfo(dsn, "public")) as connection:
-        assert ledger.name in migrate.ledgers(connection)
+        assert ledger.name in schema_versions.ledgers(connection)
         for call in (ledgers.describe, ledgers.drop):
             with pytest.raises(LedgerNotFoundError):
                 call(connection, "none_of_them")

@@ -6,7 +6,7 @@ from typing import Final
 from jobledger.domain.errors import LedgerError
 from jobledger.infra.cli.diagnosis.check import Check, ok, problem
 from jobledger.infra.errors import SchemaError
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import grants, schema_versions
 from jobledger.infra.postgres.connections import Connection, connect
 from jobledger.infra.upkeep.rights import missing_rights
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -48,19 +48,19 @@ def unreachable(error: LedgerError) -> Check:
 def check_schema(connection: Connection, ledger: str) -> Check:
     """Checks that the ledger exists and has the version that this program needs."""
     try:
-        migrate.check(connection, ledger)
+        schema_versions.check(connection, ledger)
     except SchemaError as error:
         init = f"jobledger --ledger {ledger} init"
         advice = init if init in str(error) else "do what it says; init does not help"
         return problem("schema", str(error), advice)
-    return ok("schema", f"ledger {ledger!r} is at schema version {migrate.newest()}")
+    return ok("schema", f"ledger {ledger!r} is at schema version {schema_versions.newest()}")
 
 
 def check_grants(connection: Connection, ledger: str) -> Check:
     """Checks that the role may read the ledger and append to it."""
     rows = missing_rights(connection, ledger)
     role = connection.info.user
-    missing = [f"{right} on {name}" for name, right in rows if name not in migrate.SIGNING]
+    missing = [f"{right} on {name}" for name, right in rows if name not in grants.SIGNING]
     if missing:
         more = (
             f" and {len(missing) - MAX_NAMED_RIGHTS} more"

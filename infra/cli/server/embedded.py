@@ -12,7 +12,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import Json, Target, print_json, say, target
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore.json_view import time_text
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import schema_versions
 from jobledger.infra.postgres.embedded_server.control import (
     RunningServer,
     find_running,
@@ -84,7 +84,7 @@ def psql(
 def _check_ledger(aim: Target) -> None:
     """Creates the ledger if that is allowed; otherwise raises LedgerNotFoundError if it is missing."""
     with aim.connect() as connection:
-        exists = migrate.exists(connection, aim.ledger)
+        exists = schema_versions.exists(connection, aim.ledger)
     if not exists:
         aim.open().close()
 

@@ -11,7 +11,7 @@ from jobledger.domain.errors import InvalidFieldError
 from jobledger.infra.cli.context import ERR, OUT, Json, print_json, say, target
 from jobledger.infra.cli.forms import Form, FormOption, print_documents
 from jobledger.infra.cli.server.operate import init
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import schema_versions
 from jobledger.infra.postgres.connections import Connection
 from jobledger.infra.upkeep.ledgers import LedgerSize, describe, drop
 from rich.table import Table
@@ -32,7 +32,7 @@ def list_ledgers(
 ) -> None:
     """List the ledgers of the database, with their events and the disk they take."""
     with _connected(context) as connection:
-        found = [describe(connection, name) for name in migrate.ledgers(connection)]
+        found = [describe(connection, name) for name in schema_versions.ledgers(connection)]
     form = Form.JSON if json else format_
     if form is not Form.TABLE:
         print_documents([_row(each) for each in found], form, FIELDS)
@@ -47,7 +47,7 @@ def list_ledgers(
 def create_ledger(context: typer.Context, name: Name) -> None:
     """Create a ledger and its log's key, as `jobledger --ledger NAME init` does; exits 2 if it exists."""
     with _connected(context) as connection:
-        if name in migrate.ledgers(connection):
+        if name in schema_versions.ledgers(connection):
             why = f"{name!r} exists; jobledger --ledger {name} init brings it up to date"
             raise InvalidFieldError("name", why)
     context.obj = replace(target(context), ledger=name)

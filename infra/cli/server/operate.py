@@ -11,9 +11,9 @@ from jobledger.domain.values.nearest import did_you_mean
 from jobledger.infra.cli.context import OUT, Json, Target, aside, print_json, say, target
 from jobledger.infra.cli.progress import moving
 from jobledger.infra.errors import LedgerNotFoundError
-from jobledger.infra.postgres import migrate
+from jobledger.infra.postgres import grants, migrate, schema_versions
 from jobledger.infra.postgres.connections import Connection
-from jobledger.infra.postgres.migrate import Right
+from jobledger.infra.postgres.grants import Right
 from jobledger.infra.postgres.placing import check_rights, place, withdraw_to_migrate
 from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.log.tree import Tree
@@ -83,10 +83,10 @@ def _grant(
     connection: Connection, ledger: str, rights: Mapping[Right, Sequence[str] | None]
 ) -> None:
     given = [(role, right) for right, roles in rights.items() for role in roles or ()]
-    if given and migrate.is_placed(connection):
+    if given and schema_versions.is_placed(connection):
         check_rights(given)
     for role, right in given:
-        migrate.grant(connection, ledger, role, right)
+        grants.grant(connection, ledger, role, right)
 
 
 def rebuild(
@@ -125,8 +125,8 @@ def rebuild(
 def _rehearse(aim: Target, projection: Projection, limit: int, *, json: bool) -> None:
     # A rehearsal also works for a ledger that needs an upgrade, when it is most useful.
     with aim.connect() as connection, moving(f"rehearsing {projection.name}") as move:
-        if not migrate.exists(connection, aim.ledger):
-            raise LedgerNotFoundError(aim.ledger, migrate.ledgers(connection))
+        if not schema_versions.exists(connection, aim.ledger):
+            raise LedgerNotFoundError(aim.ledger, schema_versions.ledgers(connection))
         outcome = rehearse_rebuild(connection, projection, limit=limit, progress=move)
     if json:
         print_json(
