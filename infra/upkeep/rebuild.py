@@ -1,14 +1,10 @@
 """Rebuilds projections in a separate schema, and swaps them in while writers continue."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from jobledger.infra.errors import LedgerBusyError
-from jobledger.infra.eventstore.commit.appender import LOCK_HEAD
-from jobledger.infra.eventstore.feed import READ_SIZE
-from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.postgres.schema_versions import is_placed
 from jobledger.infra.upkeep.fold_fast import (
@@ -19,32 +15,26 @@ from jobledger.infra.upkeep.fold_fast import (
     look_in,
     make_schema,
 )
-from jobledger.infra.upkeep.rebuild_lock import can_execute, only_rebuild, readers_of
+from jobledger.infra.upkeep.rebuild_lock import can_execute, only_rebuild
+from jobledger.infra.upkeep.swap import (
+    Progress,
+    PrunedError,
+    Rebuild,
+    fold,
+    fold_and_swap,
+    read_prunings,
+    read_row,
+    read_size,
+)
 from jobledger.projections.catalogue import Projection
-from psycopg import Rollback
-from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
-CHUNK: Final = 100_000
-"""How many positions are folded in one statement."""
-LOCK_TIMEOUT_MILLISECONDS: Final = 250
-"""How long one attempt to swap the tables waits for a lock; writers wait behind it."""
-MAX_LOCKED_EVENTS: Final = 2_000
-"""The most events that are folded while writers wait; if more are left, they are folded before."""
-FIRST_PAUSE_SECONDS: Final = 0.25
-MAX_PAUSE_SECONDS: Final = 5.0
 SWAP_TIMEOUT_SECONDS: Final = 3_600.0
 """How long to wait for long transactions that read the live rows."""
 MAX_FOLDS: Final = 5
 """How often all events are folded, as jobs may be pruned in the meantime, of which the new rows would not know."""
 
 REFOLD: Final = "SELECT refold(%s, %s)"
-READ_OWNER: Final = sql.load(__package__, "read_owner")
-READ_PRUNINGS: Final = sql.load(__package__, "read_prunings")
-READ_RIGHTS: Final = sql.load(__package__, "read_rights")
-WRITE_FOLLOWED: Final = sql.load(__package__, "write_followed")
-
-Progress = Callable[[int, int], object]
 
 
 def rebuild(
@@ -92,47 +82,18 @@ def rebuild_all(
         return max(_refold(connection, projection) for projection in projections)
     live = _schema(connection)
     with only_rebuild(connection, live) as schema:
-        work = _Rebuild(connection, second, projections, schema, live, progress)
+        work = Rebuild(connection, second, projections, schema, live, progress)
         try:
             for _ in range(MAX_FOLDS):
                 _make_schema(work)
-                prunings = _prunings(connection)
+                prunings = read_prunings(connection)
                 done = _fold_all(work)
-                with suppress(_PrunedError):
-                    return _fold_and_swap(work, done, prunings, swap_timeout)
+                with suppress(PrunedError):
+                    return fold_and_swap(work, done, prunings, swap_timeout)
             why = "jobs were pruned each time before the rows could be replaced"
             raise LedgerBusyError(work.name, why, "")
         finally:
             _drop_schema(connection, schema, live)
-
-
-class _Rebuild(NamedTuple):
-    """What is rebuilt, and where: see `rebuild_all`."""
-
-    connection: Connection
-    second: Connection | None
-    projections: Sequence[Projection]
-    schema: str
-    """The schema of the new tables."""
-    live: str
-    """The ledger's schema."""
-    progress: Progress
-
-    @property
-    def name(self) -> str:
-        """The rebuild, in words."""
-        return f"rebuild of {', '.join(projection.name for projection in self.projections)}"
-
-    @property
-    def tables(self) -> list[str]:
-        """The tables of all projections."""
-        return [table for projection in self.projections for table in projection.tables]
-
-    def fold(self, done: int, size: int) -> int:
-        """Folds the events after the position `done` up to `size` into the new tables."""
-        for projection in self.projections:
-            fold(self.connection, projection, done, size, self.progress)
-        return size
 
 
 def _refold(connection: Connection, projection: Projection) -> int:
@@ -143,21 +104,7 @@ def _refold(connection: Connection, projection: Projection) -> int:
     return int(row[0])
 
 
-def fold(
-    connection: Connection, projection: Projection, done: int, size: int, progress: Progress
-) -> int:
-    """Folds the events after the position `done` up to `size` into the tables of the search_path."""
-    statement = SQL("SELECT {}(%s, %s)").format(Identifier(f"fold_{projection.name}"))
-    while done < size:
-        last = min(done + CHUNK, size)
-        with translated():
-            connection.execute(statement, (done + 1, last))
-        done = last
-        progress(done, size)
-    return done
-
-
-def _make_schema(work: _Rebuild) -> None:
+def _make_schema(work: Rebuild) -> None:
     """Creates the schema with the empty new tables; drops one that a killed rebuild left."""
     connection = work.connection
     with translated(), connection.transaction():
@@ -179,9 +126,9 @@ def _drop_schema(connection: Connection, schema: str, live: str) -> None:
         drop_schema(connection, schema)
 
 
-def _fold_all(work: _Rebuild) -> int:
+def _fold_all(work: Rebuild) -> int:
     """Folds the current events into the new tables; returns the last position."""
-    size = _size(work.connection)
+    size = read_size(work.connection)
     with indexes_last(work.connection, work.schema):
         for projection in work.projections:
             _fold_one(work, projection, size)
@@ -191,7 +138,7 @@ def _fold_all(work: _Rebuild) -> int:
     return size
 
 
-def _fold_one(work: _Rebuild, projection: Projection, size: int) -> None:
+def _fold_one(work: Rebuild, projection: Projection, size: int) -> None:
     """Folds the events up to a position into the new tables of one projection."""
 
     def fold_seen(connection: Connection) -> int:
@@ -204,123 +151,5 @@ def _fold_one(work: _Rebuild, projection: Projection, size: int) -> None:
         fold_in_halves([work.connection, work.second], work.schema, work.live, fold_seen)
 
 
-def _fold_and_swap(work: _Rebuild, done: int, prunings: int, swap_timeout: float) -> int:
-    """Folds until few events are left, then tries to swap; repeats until it succeeds."""
-    deadline, pause = time.monotonic() + swap_timeout, FIRST_PAUSE_SECONDS
-    while True:
-        done = work.fold(done, _size(work.connection))
-        try:
-            swapped = _try_swap(work, done, prunings)
-        except LockNotAvailable:
-            swapped = None
-        if swapped is not None:
-            return swapped
-        if time.monotonic() > deadline:
-            why = f"the rows could not be replaced within {swap_timeout:g} s"
-            raise LedgerBusyError(work.name, why, _readers(work.connection, work.live))
-        time.sleep(pause)
-        pause = min(pause * 2, MAX_PAUSE_SECONDS)
-
-
-def _try_swap(work: _Rebuild, done: int, prunings: int) -> int | None:
-    """Tries once to swap the tables, in one transaction.
-
-    Args:
-        work: The rebuild.
-        done: The position up to which the new rows are folded.
-        prunings: How many prunings there were before.
-
-    Returns:
-        How many events were folded; None if writers were too far ahead.
-
-    Raises:
-        LockNotAvailable: Another session held one of the locks for too long.
-        _PrunedError: Jobs were pruned since, and the new rows may still have them.
-    """
-    connection = work.connection
-    with connection.transaction():
-        connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
-        size = _lock_head(connection, done, prunings)
-        _lock_rows(work, size)
-        work.fold(done, size)
-        for table in work.tables:
-            _swap(connection, table, work.schema, work.live)
-        return size
-    return None
-
-
-def _lock_head(connection: Connection, done: int, prunings: int) -> int:
-    """Lets writers wait until the transaction ends.
-
-    Args:
-        connection: A connection to the ledger's schema.
-        done: The position up to which the new rows are folded.
-        prunings: How many prunings there were before.
-
-    Returns:
-        The last position.
-
-    Raises:
-        Rollback: Writers were too far ahead. It gives the lock back, also within another transaction.
-        _PrunedError: Jobs were pruned since.
-    """
-    connection.execute(LOCK_HEAD)
-    if _prunings(connection) != prunings:
-        raise _PrunedError
-    size = _size(connection)
-    if size - done > MAX_LOCKED_EVENTS:
-        raise Rollback
-    return size
-
-
-def _lock_rows(work: _Rebuild, size: int) -> None:
-    """Locks the live rows, in the order in which `follow` does: first how far each projection has come."""
-    for projection in work.projections:
-        if projection.follows:
-            work.connection.execute(WRITE_FOLLOWED, (size, projection.name))
-    for table in work.tables:
-        lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(work.live, table))
-        work.connection.execute(lock)
-
-
-def _swap(connection: Connection, table: str, schema: str, live: str) -> None:
-    """Replaces the live table by the new one, with the same rights; the ledger's owner owns it."""
-    rights = connection.execute(READ_RIGHTS, (live, table)).fetchall()
-    owner = str(_row(connection, READ_OWNER, live)[0])
-    connection.execute(SQL("DROP TABLE {}").format(Identifier(live, table)))
-    move = SQL("ALTER TABLE {} SET SCHEMA {}")
-    connection.execute(move.format(Identifier(schema, table), Identifier(live)))
-    own = SQL("ALTER TABLE {} OWNER TO {}")
-    connection.execute(own.format(Identifier(live, table), Identifier(owner)))
-    for role, right in rights:
-        grant = SQL("GRANT {} ON {} TO {}")
-        to = SQL("PUBLIC") if role == "PUBLIC" else Identifier(role)
-        connection.execute(grant.format(SQL(right), Identifier(live, table), to))
-
-
-def _readers(connection: Connection, live: str) -> str:
-    with translated():
-        return readers_of(connection, live)
-
-
 def _schema(connection: Connection) -> str:
-    return str(_row(connection, b"SELECT current_schema()")[0])
-
-
-def _prunings(connection: Connection) -> int:
-    return int(_row(connection, READ_PRUNINGS)[0])
-
-
-def _size(connection: Connection) -> int:
-    return int(_row(connection, READ_SIZE)[0])
-
-
-def _row(connection: Connection, statement: bytes, *given: str) -> tuple[Any, ...]:
-    with translated():
-        row = connection.execute(statement, given or None).fetchone()
-    assert row is not None
-    return row
-
-
-class _PrunedError(Exception):
-    """Jobs were pruned while their events were folded."""
+    return str(read_row(connection, b"SELECT current_schema()")[0])

@@ -14,8 +14,8 @@ from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection, translated
 from jobledger.infra.postgres.schema_versions import is_placed
 from jobledger.infra.upkeep.fold_fast import look_in
-from jobledger.infra.upkeep.rebuild import fold
 from jobledger.infra.upkeep.rebuild_lock import lock_rows, row_tables
+from jobledger.infra.upkeep.swap import fold
 from jobledger.projections.catalogue import PROJECTIONS, Projection
 from psycopg.sql import SQL, Composable, Identifier
 

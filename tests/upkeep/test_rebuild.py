@@ -17,7 +17,7 @@ from jobledger.infra.errors import LedgerBusyError
 from jobledger.infra.postgres import migrate
 from jobledger.infra.postgres.connections import Connection, connect, conninfo, schema_of
 from jobledger.infra.retention.archive import Export
-from jobledger.infra.upkeep import rebuild as rebuilding
+from jobledger.infra.upkeep import swap
 from jobledger.infra.upkeep.rebuild import rebuild, rebuild_all
 from jobledger.infra.upkeep.rehearse import rehearse
 from jobledger.infra.upkeep.verify import verify
@@ -73,7 +73,7 @@ def test_one_of_several_rebuilds_runs_and_the_others_name_it(busy: Ledger) -> No
 def test_behind_a_long_read_writers_go_on_and_the_swap_is_tried_again(
     busy: Ledger, projection: Projection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried, attempt = Event(), rebuilding._try_swap
+    tried, attempt = Event(), swap._try_swap
 
     def noted(*arguments: Any) -> int | None:
         try:
@@ -82,7 +82,7 @@ def test_behind_a_long_read_writers_go_on_and_the_swap_is_tried_again(
             tried.set()
             raise
 
-    monkeypatch.setattr(rebuilding, "_try_swap", noted)
+    monkeypatch.setattr(swap, "_try_swap", noted)
 
     def rebuilt() -> int:
         with busy.connection() as connection:
@@ -191,8 +191,8 @@ def test_the_leftovers_of_a_killed_rebuild_are_removed_by_the_next_one(busy: Led
 def test_many_events_are_folded_before_writers_have_to_wait(
     busy: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rebuilding, "MAX_LOCKED_EVENTS", 3)
-    attempt, results = rebuilding._try_swap, list[int | None]()
+    monkeypatch.setattr(swap, "MAX_LOCKED_EVENTS", 3)
+    attempt, results = swap._try_swap, list[int | None]()
 
     def with_writers(*arguments: Any) -> int | None:
         if not results:
@@ -201,7 +201,7 @@ def test_many_events_are_folded_before_writers_have_to_wait(
         results.append(attempt(*arguments))
         return results[-1]
 
-    monkeypatch.setattr(rebuilding, "_try_swap", with_writers)
+    monkeypatch.setattr(swap, "_try_swap", with_writers)
     with busy.connection() as connection:
         assert rebuild(connection, JOBS) == busy.size()
     assert results == [None, busy.size()]
@@ -211,8 +211,8 @@ def test_many_events_are_folded_before_writers_have_to_wait(
 def test_no_writer_waits_for_an_upgrade_of_all_projections(
     busy: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rebuilding, "MAX_LOCKED_EVENTS", 3)
-    attempt, results, numbers = rebuilding._try_swap, list[int | None](), count()
+    monkeypatch.setattr(swap, "MAX_LOCKED_EVENTS", 3)
+    attempt, results, numbers = swap._try_swap, list[int | None](), count()
 
     def write() -> None:
         writer.submit(busy.create, f"projects/p/jobs/more{next(numbers)}").result(30)
@@ -232,7 +232,7 @@ def test_no_writer_waits_for_an_upgrade_of_all_projections(
     def rebuilt(connection: Connection, projections: Sequence[Projection]) -> int:
         return rebuild_all(connection, projections, write_first)
 
-    monkeypatch.setattr(rebuilding, "_try_swap", with_writers)
+    monkeypatch.setattr(swap, "_try_swap", with_writers)
     with ThreadPoolExecutor(1) as writer, busy.connection() as connection:
         connection.execute("UPDATE projections SET version = 0")
         assert migrate.migrate(connection, busy.name, rebuilt)

@@ -14,7 +14,8 @@ from jobledger.infra.bench.pairs import Sides
 from jobledger.infra.bench.peers.load import ready_events
 from jobledger.infra.ledger import Ledger
 from jobledger.infra.postgres.connections import Connection, schema_of
-from jobledger.infra.upkeep.rebuild import fold, rebuild
+from jobledger.infra.upkeep.rebuild import rebuild
+from jobledger.infra.upkeep.swap import fold
 from jobledger.infra.upkeep.verify import verify
 from jobledger.projections.catalogue import PROJECTIONS
 
