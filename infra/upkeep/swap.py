@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from jobledger.infra.errors import LedgerBusyError
@@ -18,7 +19,7 @@ from psycopg.sql import SQL, Identifier
 CHUNK: Final = 100_000
 """How many positions are folded in one statement."""
 LOCK_TIMEOUT_MILLISECONDS: Final = 250
-"""How long one attempt to swap the tables waits for a lock; writers wait behind it."""
+"""How long one attempt to swap the tables waits for locks in all; writers wait behind it."""
 MAX_LOCKED_EVENTS: Final = 2_000
 """The most events that are folded while writers wait; if more are left, they are folded before."""
 FIRST_PAUSE_SECONDS: Final = 0.25
@@ -109,9 +110,10 @@ def _try_swap(work: Rebuild, done: int, prunings: int) -> int | None:
     """
     connection = work.connection
     with connection.transaction():
-        connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
+        limit_wait = partial(_limit_wait, connection, time.monotonic())
+        limit_wait()
         size = _lock_head(connection, done, prunings)
-        _lock_rows(work, size)
+        _lock_rows(work, size, limit_wait)
         work.fold(done, size)
         for table in work.tables:
             _swap(connection, table, work.schema, work.live)
@@ -143,14 +145,22 @@ def _lock_head(connection: Connection, done: int, prunings: int) -> int:
     return size
 
 
-def _lock_rows(work: Rebuild, size: int) -> None:
+def _lock_rows(work: Rebuild, size: int, limit_wait: Callable[[], None]) -> None:
     """Locks the live rows, in the order in which `follow` does: first how far each projection has come."""
     for projection in work.projections:
         if projection.follows:
+            limit_wait()
             work.connection.execute(WRITE_FOLLOWED, (size, projection.name))
     for table in work.tables:
+        limit_wait()
         lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(work.live, table))
         work.connection.execute(lock)
+
+
+def _limit_wait(connection: Connection, since: float) -> None:
+    """Limits the wait for the next lock to what is left of the attempt's time for all locks."""
+    left = LOCK_TIMEOUT_MILLISECONDS - (time.monotonic() - since) * 1_000
+    connection.execute(f"SET LOCAL lock_timeout = {max(1, round(left))}")
 
 
 def _swap(connection: Connection, table: str, schema: str, live: str) -> None:

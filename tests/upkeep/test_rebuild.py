@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from psycopg.errors import DivisionByZero, LockNotAvailable
 
 from tests.ledgers import owned_ledger
 
+LIMIT = "SELECT setting::integer FROM pg_settings WHERE name = 'lock_timeout'"
+SOMEBODY_WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass"
 LEFT = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rebuild_%'"
 
 
@@ -101,6 +104,35 @@ def test_behind_a_long_read_writers_go_on_and_the_swap_is_tried_again(
         assert running.result(30) == busy.size()
     assert findings(busy) == []
     assert left_over(busy) == 0
+
+
+def test_all_locks_of_a_swap_share_one_time_limit(
+    busy: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else writers could wait behind one reader after another."""
+    limits: list[int] = []
+    exchange = swap._swap
+
+    def noted(connection: Connection, *names: str) -> None:
+        limits.extend(limit for (limit,) in connection.execute(LIMIT))
+        exchange(connection, *names)
+
+    monkeypatch.setattr(swap, "_swap", noted)
+    monkeypatch.setattr(swap, "LOCK_TIMEOUT_MILLISECONDS", 60_000)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        busy.connection() as connection,
+        busy.connection() as looking,
+        psycopg.connect(busy.conninfo) as reader,
+    ):
+        reader.execute("SELECT count(*) FROM jobs")
+        running = pool.submit(rebuild, connection, JOBS)
+        while looking.execute(SOMEBODY_WAITS).fetchone() == (0,):
+            time.sleep(0.05)
+        reader.rollback()
+        assert running.result(30) == busy.size()
+    assert limits
+    assert max(limits) < 60_000
 
 
 @pytest.mark.slow
