@@ -14,7 +14,7 @@ LedgerError (domain)
 ├── ReadOnlyServerError      the server accepts no writes: a hot standby, or set to be read only
 ├── LedgerBusyError          another session does this already, or holds a lock: what, why, holder
 ├── MissingGrantError        the database user lacks a privilege: reason
-├── SchemaError              the ledger's schema is missing or of another version: ledger, why
+├── SchemaError              the ledger's schema is missing or of another version: ledger, why, command
 │   └── LedgerNotFoundError  the database has no such ledger: ledger, others
 ├── BrokenLedgerError        stored data is damaged: name, position, why
 ├── OverloadedError          the server accepts no more requests now: why

@@ -25,11 +25,13 @@ class SchemaError(LedgerError):
     Attributes:
         ledger: The ledger's name; empty for the ledger that is open.
         why: What is wrong with the schema, and what to do.
+        command: The command or statement that mends it; empty if there is none.
     """
 
-    def __init__(self, ledger: str, why: str) -> None:
+    def __init__(self, ledger: str, why: str, command: str = "") -> None:
         self.ledger = ledger
         self.why = why
+        self.command = command
         super().__init__(f"ledger {ledger!r} {why}" if ledger else f"the ledger {why}")
 
 
@@ -43,9 +45,8 @@ class LedgerNotFoundError(SchemaError):
     def __init__(self, ledger: str, others: Sequence[str] = ()) -> None:
         self.others = tuple(others)
         there_are = f"; there are: {', '.join(others)}" if others else ""
-        super().__init__(
-            ledger, f"does not exist; make it with: jobledger --ledger {ledger} init{there_are}"
-        )
+        command = f"jobledger --ledger {ledger} init"
+        super().__init__(ledger, f"does not exist; make it with: {command}{there_are}", command)
 
 
 class BrokenLedgerError(LedgerError):

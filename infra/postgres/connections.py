@@ -224,7 +224,7 @@ def _raise_translated(given: Exception) -> None:
         raise MissingGrantError(error.diag.message_primary or str(error)) from None
     except (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName) as error:
         why = f"lacks what this program needs ({error.diag.message_primary}); bring it up to date with"
-        raise SchemaError("", f"{why}: jobledger init") from None
+        raise SchemaError("", f"{why}: jobledger init", "jobledger init") from None
     except errors.DatetimeFieldOverflow as error:
         if error.diag.constraint_name == CLOCK:
             raise ClockError(error.diag.message_primary or "") from None

@@ -62,10 +62,8 @@ def migrate(connection: Connection, ledger: str, rebuild: Rebuild) -> bool:
         if not done:
             _create_schema(connection, schema)
         elif not is_current(connection, ledger) and is_placed(connection):
-            raise SchemaError(
-                ledger,
-                f"is older than this program, {PLACED}: jobledger --ledger {ledger} init --citus",
-            )
+            command = f"jobledger --ledger {ledger} init --citus"
+            raise SchemaError(ledger, f"is older than this program, {PLACED}: {command}", command)
         _apply(connection, fresh)
         made = projection_versions(connection)
         check_projections(ledger, made)

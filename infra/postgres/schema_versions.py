@@ -58,9 +58,8 @@ def check(connection: Connection, ledger: str) -> None:
         made = projection_versions(connection)
     check_projections(ledger, made)
     if (behind := _behind(done, made)) is not None:
-        raise SchemaError(
-            ledger, f"{behind}; bring it up to date with: jobledger --ledger {ledger} init"
-        )
+        command = f"jobledger --ledger {ledger} init"
+        raise SchemaError(ledger, f"{behind}; bring it up to date with: {command}", command)
 
 
 def is_placed(connection: Connection) -> bool:
@@ -121,11 +120,12 @@ def check_functions(connection: Connection, ledger: str) -> None:
     """Raises SchemaError if the schema was renamed: its functions would write to another ledger, or to none."""
     row = connection.execute(READ_FUNCTIONS_SCHEMA).fetchone()
     if row is not None:
-        schema = schema_of(ledger)
+        statement = f"ALTER SCHEMA {schema_of(ledger)} RENAME TO {row[0]}"
         raise SchemaError(
             ledger,
             f"is a schema that was renamed, and its functions still write to {row[0]}; rename it back"
-            f" with: ALTER SCHEMA {schema} RENAME TO {row[0]}",
+            f" with: {statement}",
+            statement,
         )
 
 

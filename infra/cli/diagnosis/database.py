@@ -50,8 +50,7 @@ def check_schema(connection: Connection, ledger: str) -> Check:
     try:
         schema_versions.check(connection, ledger)
     except SchemaError as error:
-        init = f"jobledger --ledger {ledger} init"
-        advice = init if init in str(error) else "do what it says; init does not help"
+        advice = error.command or "do what it says; init does not help"
         return problem("schema", str(error), advice)
     return ok("schema", f"ledger {ledger!r} is at schema version {schema_versions.newest()}")
 
