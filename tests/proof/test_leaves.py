@@ -6,6 +6,7 @@ import hashlib
 import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -21,6 +22,8 @@ from jobledger.infra.adapter.recorder import Factory
 from jobledger.infra.proof.log.leaves import Stored, are_at, copy_rows
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.databases import is_waiting
+from tests.interrupts import interrupted_when
 from tests.ledgers import odd_jobs
 
 BEGIN: Final = datetime(2026, 6, 1, tzinfo=UTC)
@@ -423,3 +426,13 @@ def test_ranges_of_positions_are_named_by_a_digest() -> None:
     assert leaves.digest_of_positions([]) == hashlib.sha256(b"").hexdigest()
     ranges = [(1, 3), (7, 7)]
     assert leaves.digest_of_positions(ranges) == hashlib.sha256(b"1-3\n7-7\n").hexdigest()
+
+
+def test_ctrl_c_ends_the_wait_for_a_lock_on_the_events(ledger: Ledger) -> None:
+    ledger.create("projects/p/jobs/a")
+    with ledger.connection() as other, ledger.connection() as reader:
+        with other.transaction(force_rollback=True):
+            other.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+            with interrupted_when(partial(is_waiting, other)):
+                list(copy_rows(reader, 1, 1))
+        assert len(list(copy_rows(reader, 1, 1))) == 1

@@ -9,6 +9,7 @@ from jobledger.domain.proof.merkle import hash_leaf
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
 from psycopg.errors import error_from_result
+from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 from psycopg.sql import Literal
 
@@ -65,12 +66,15 @@ class RowCopy:
     """
 
     def __init__(self, connection: Connection, first: int, last: int) -> None:
+        self._connection = connection
         self._pg = connection.pgconn
         self._statement = COPY_ENTRIES.format(first=Literal(first), last=Literal(last)).as_bytes()
         self._begins = self._is_open = True
 
     def __enter__(self) -> Self:
-        began = self._pg.exec_(self._statement)
+        # libpq's own wait, for a lock on the table, could not be interrupted.
+        self._pg.send_query(self._statement)
+        [began] = self._connection.wait(execute(self._pg))
         if began.status != ExecStatus.COPY_OUT:
             raise error_from_result(began)
         return self
