@@ -11,10 +11,17 @@ from functools import partial
 from typing import Any, Final
 
 from jobledger.domain import events as e
-from jobledger.domain.attempts import UNNAMED, attempts_ahead, is_late, named_attempt
+from jobledger.domain.attempts import (
+    UNNAMED,
+    attempts_ahead,
+    is_late,
+    named_attempt,
+    remembered,
+)
 from jobledger.domain.data import Data
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job import Job, judge, recorded
+from jobledger.domain.job.following import last_entry
 from jobledger.domain.reports import Unreadable, parse_report
 from jobledger.domain.states import ABSENT, ENDINGS, TERMINAL, WAITING, JobState, state_after
 
@@ -41,13 +48,38 @@ def observe(
     Returns:
         The data of the events.
     """
+    job = _with_ended_run(report, job, past)
     if not is_known(report, job, at):
-        return judge(report, job, at, past)
+        facts = judge(report, job, at, past)
+        repeats = isinstance(facts[0], e.Contradicted) and _repeats_end(report, job)
+        return (as_comment(report),) if repeats else facts
     if isinstance(report, e.Started) and _begins_earlier(job, at):
         facts = judge(report, job, at, past)
         if not isinstance(facts[0], e.Contradicted):
             return facts
     return (as_comment(report),)
+
+
+def _with_ended_run(report: Data, job: Job, past: Sequence[e.Event] | None) -> Job:
+    """Returns the job with the run that ended it, if no start named that run and the report does.
+
+    Raises:
+        PastNeededError: `past` is needed, and is None.
+    """
+    if job.state not in TERMINAL or job.run_ids[-1:] not in ((), (None,)):
+        return job
+    number, run_id = named_attempt(report)
+    if number is not None or run_id is None:
+        return job
+    if named_attempt(last_entry(job, past)).run_id != run_id:
+        return job
+    return job.model_copy(update={"run_ids": remembered(job.run_ids, run_id, 0)})
+
+
+def _repeats_end(report: Data, job: Job) -> bool:
+    """Whether the report names no attempt, and the job has ended so already."""
+    is_unnamed = named_attempt(report) == UNNAMED and not isinstance(report, Unreadable)
+    return is_unnamed and job.state in TERMINAL and state_after(type(report).__name__) is job.state
 
 
 def observe_in_order(
@@ -225,7 +257,7 @@ def is_known(report: Data, job: Job, at: datetime | None) -> bool:
 
     Returns:
         Whether it is the start of a running attempt, the end that the attempt had, or progress
-        after its end.
+        or a cancellation after its end.
     """
     if not is_current(report, job):
         return False
@@ -233,6 +265,8 @@ def is_known(report: Data, job: Job, at: datetime | None) -> bool:
         return job.state not in WAITING
     if job.state not in TERMINAL:
         return False
+    if isinstance(report, e.Cancelling):
+        return True
     if isinstance(report, e.ProgressReported):
         return at is None or job.end_time is None or at > job.end_time
     return state_after(type(report).__name__) is job.state

@@ -12,6 +12,7 @@ import pytest
 from jobledger.domain.errors import InvalidFieldError, JobNotFoundError, RequestReusedError
 from jobledger.domain.observing import catch_up, introduce, observe
 from jobledger.domain.reports import parse_report
+from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.eventstore import observing
@@ -191,3 +192,34 @@ def test_an_error_of_the_source_comes_after_what_it_gave(
     with pytest.raises(LedgerUnavailableError, match="the source ended"):
         list(observe_many(ledger.writer, source(), ahead=True))
     assert ledger.size() == 3
+
+
+@pytest.mark.parametrize("minute", [5, 6])
+def test_a_start_that_comes_after_the_end_of_its_run_begins_no_other(
+    ledger: Ledger, minute: int
+) -> None:
+    (name, *_) = NAMES
+    told = [
+        event(name, "Created", 0, "c"),
+        event(name, "Succeeded", 5, "e", runId="a"),
+        event(name, "Started", minute, "s", runId="a"),
+        event(name, "Cancelling", 7, "x", runId="a"),
+        event(name, "Started", 8, "t", runId="b"),
+    ]
+    done = [outcome.types for _, outcome in observe_many(ledger.writer, told)]
+    start = "Started" if minute == 5 else "Commented"
+    assert done[1:] == [["Succeeded"], [start], ["Commented"], ["Started"]]
+    assert ledger.get(name, as_of="v4").state is JobState.SUCCEEDED
+    assert ledger.get(name).attempt == 2
+
+
+def test_an_end_without_an_attempt_that_is_reported_again_is_a_comment(ledger: Ledger) -> None:
+    (name, *_) = NAMES
+    told = [
+        event(name, "Created", 0, "c"),
+        event(name, "Failed", 5, "f"),
+        event(name, "Failed", 6, "g"),
+        event(name, "Succeeded", 7, "s"),
+    ]
+    done = [outcome.types for _, outcome in observe_many(ledger.writer, told)]
+    assert done == [["Created"], ["Failed"], ["Commented"], ["Contradicted"]]
