@@ -23,7 +23,15 @@ from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job import Job, judge, recorded
 from jobledger.domain.job.following import last_entry
 from jobledger.domain.reports import Unreadable, parse_report
-from jobledger.domain.states import ABSENT, ENDINGS, TERMINAL, WAITING, JobState, state_after
+from jobledger.domain.states import (
+    ABSENT,
+    ENDINGS,
+    TERMINAL,
+    WAITING,
+    JobState,
+    allowed,
+    state_after,
+)
 
 ENDS_PAUSE: Final = (e.Queued, e.Preparing, e.Started, e.Succeeded, e.PartiallySucceeded)
 """The reports which show that a paused job continues, or continued."""
@@ -32,6 +40,46 @@ ENDS_PAUSE: Final = (e.Queued, e.Preparing, e.Started, e.Succeeded, e.PartiallyS
 def introduce(created: Data, job: Job, **_: object) -> tuple[Data, ...]:
     """Makes the job, unless it exists or existed."""
     return (created,) if job.stage is ABSENT else ()
+
+
+def introduce_or_complete(
+    created: Data, job: Job, *, past: Sequence[e.Event] | None = None, **_: object
+) -> tuple[Data, ...]:
+    """Makes the job, or adds the labels and the fields of its configuration that it never had.
+
+    Not every record of a job says everything about it.
+
+    Args:
+        created: The data of the report.
+        job: The job before it.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events; none if the job has had all of that.
+
+    Raises:
+        PastNeededError: `past` is needed, and is None.
+    """
+    if not isinstance(created, e.Created) or job.stage is ABSENT:
+        return introduce(created, job)
+    facts: list[Data] = []
+    if labels := _never_had("labels", created.labels, job, past):
+        facts.append(e.LabelsChanged(labels=labels | job.labels))
+    if spec := _never_had("spec", created.spec, job, past):
+        facts.append(e.ConfigChanged(spec=spec | job.spec))
+    return tuple(fact for fact in facts if allowed(type(fact).__name__, job.stage, job.kind))
+
+
+def _never_had(
+    field: str, given: dict[str, Any], job: Job, past: Sequence[e.Event] | None
+) -> dict[str, Any]:
+    """Returns the entries whose keys that field of the job never had."""
+    if given.keys() <= getattr(job, field).keys():
+        return {}
+    if past is None:
+        raise PastNeededError(job.name)
+    had = {key for event in past for key in getattr(event.data, field, None) or ()}
+    return {key: value for key, value in given.items() if key not in had}
 
 
 def observe(

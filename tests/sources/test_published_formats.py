@@ -314,3 +314,19 @@ def test_what_a_task_run_is_of_is_a_label(ledger: Ledger, tmp_path: Path) -> Non
     file.write_text(tekton("taskRun", "Failed", "x"))
     run(ledger, read_mapping("tekton-cloudevents"), file)
     assert ledger.list()[0].labels == {"pipeline_run": "nightly"}
+
+
+def test_what_only_later_records_of_a_job_say_is_added(ledger: Ledger, tmp_path: Path) -> None:
+    """PBS names the user and the job only when it starts, not when it is queued."""
+    (file := tmp_path / "file").write_text(
+        "11/01/2026 10:00:00;Q;12.srv;queue=route\n"
+        "11/01/2026 10:01:00;S;12.srv;user=ann jobname=train queue=batch exec_host=n1/0\n"
+        "11/01/2026 11:00:00;E;12.srv;user=ann jobname=train queue=batch Exit_status=0\n"
+    )
+    mapping = read_mapping("pbs-accounting")
+    run(ledger, mapping, file)
+    (job,) = ledger.list()
+    assert job.labels == {"queue": "route", "user": "ann"}
+    assert (job.spec["displayName"], job.state) == ("train", S.SUCCEEDED)
+    ledger.change_labels(job.name, {"team": "x"})
+    assert run(ledger, mapping, file).events == 0

@@ -13,7 +13,7 @@ from jobledger.domain.events import EVENT_TYPES, lineage
 from jobledger.domain.observing import (
     catch_up,
     catch_up_in_order,
-    introduce,
+    introduce_or_complete,
     observe,
     observe_in_order,
 )
@@ -147,9 +147,9 @@ class Target(NamedTuple):
         if is_created or at.judge is observe:
             plain = plain_event(name, type_, data, time, request_id, actor)
             if plain is not None:
-                return plain
+                return plain._replace(judge=introduce_or_complete) if is_created else plain
         about = AboutReport(occurred_time=time, request_id=request_id, actor=actor)
-        judge = introduce if is_created else at.judge
+        judge = introduce_or_complete if is_created else at.judge
         return ObservedEvent(name, parse_report(type_, data), about, judge)
 
 
