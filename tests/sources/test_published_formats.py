@@ -229,6 +229,18 @@ CASES = {
         vertex("pipelineJobs", "PIPELINE_STATE_CANCELLED", error={"code": 1, "message": "cancelled by ada"}),
         {VERTEX: (S.CANCELLED, 1, "cancelled by ada")},
     ),
+    "github-actions-runs that wait for an approval, or were skipped": Example(
+        json.dumps({"workflow_runs": [
+            GITHUB_RUN | {"conclusion": "action_required"}, GITHUB_RUN | {"id": 8, "conclusion": "skipped"},
+        ]}),
+        {"run-7": (S.QUEUED, 1, None), "run-8": (S.CANCELLED, 1, "skipped")},
+    ),
+    "github-actions-runs run again, and waiting": Example(
+        json.dumps({"workflow_runs": [
+            GITHUB_RUN, GITHUB_RUN | {"status": "queued", "conclusion": None, "run_attempt": 2, "run_started_at": "2026-11-01T17:00:00Z"},
+        ]}),
+        {"run-7": (S.QUEUED, 2, None)},
+    ),
     "swf cancelled before it ran": Example(
         "; UnixStartTime: 1300000000\n"
         "  1  20  -1  -1 -1 -1 -1  1  60 -1 5 4 1 -1 2 -1 -1 -1\n"
