@@ -241,6 +241,11 @@ CASES = {
         ]}),
         {"run-7": (S.QUEUED, 2, None)},
     ),
+    "slurm-sacct cancelled before it ran": Example(
+        "JobID|JobName|Submit|Start|End|State|ExitCode|NodeList\n"
+        "7|a|2026-11-01T10:00:00|2026-11-01T10:05:00|2026-11-01T10:05:00|CANCELLED by 7|0:0|None assigned\n",
+        {"7": (S.CANCELLED, 1, "CANCELLED by 7")},
+    ),
     "swf cancelled before it ran": Example(
         "; UnixStartTime: 1300000000\n"
         "  1  20  -1  -1 -1 -1 -1  1  60 -1 5 4 1 -1 2 -1 -1 -1\n"
