@@ -246,6 +246,11 @@ CASES = {
         "7|a|2026-11-01T10:00:00|2026-11-01T10:05:00|2026-11-01T10:05:00|CANCELLED by 7|0:0|None assigned\n",
         {"7": (S.CANCELLED, 1, "CANCELLED by 7")},
     ),
+    "swf of an unknown status": Example(
+        "; UnixStartTime: 1300000000\n"
+        "  1  20   5  90 -1 -1 -1 -1  1  60 -1 -1 4 1 -1 2 -1 -1\n",
+        {"1": (S.EXPIRED, 1, "the log does not say how it ended")},
+    ),
     "swf cancelled before it ran": Example(
         "; UnixStartTime: 1300000000\n"
         "  1  20  -1  -1 -1 -1 -1  1  60 -1 5 4 1 -1 2 -1 -1 -1\n"
