@@ -251,6 +251,13 @@ CASES = {
         "  1  20   5  90 -1 -1 -1 -1  1  60 -1 -1 4 1 -1 2 -1 -1\n",
         {"1": (S.EXPIRED, 1, "the log does not say how it ended")},
     ),
+    "pbs-accounting checkpointed, held and restarted": Example(
+        "11/01/2026 10:00:00;S;12.srv;user=ann exec_host=n1/0\n"
+        "11/01/2026 10:10:00;C;12.srv;user=ann\n"
+        "11/01/2026 10:20:00;T;12.srv;user=ann exec_host=n2/0\n"
+        "11/01/2026 11:00:00;E;12.srv;user=ann Exit_status=0\n",
+        {"12.srv": (S.SUCCEEDED, 2, None)},
+    ),
     "swf cancelled before it ran": Example(
         "; UnixStartTime: 1300000000\n"
         "  1  20  -1  -1 -1 -1 -1  1  60 -1 5 4 1 -1 2 -1 -1 -1\n"
