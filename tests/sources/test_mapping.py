@@ -470,6 +470,16 @@ def test_an_end_without_a_time_is_reported(ledger: Ledger, tmp_path: Path) -> No
     assert {job.state for job in ledger.list()} == {S.RUNNING}
 
 
+def test_an_end_of_bigquery_without_a_time_is_reported(ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.json"
+    about = {"jobReference": {"jobId": "q"}, "statistics": {"creationTime": "1793527200000"}}
+    file.write_text(json.dumps([about | {"state": "RUNNING"}, about | {"state": "DONE"}]))
+    why = "statistics.endTime: has no time, so the end is not recorded"
+    assert run(ledger, read_mapping("bigquery-jobs"), file).unplaced == [
+        f"record 2, Succeeded: {why}"
+    ]
+
+
 def test_an_end_that_an_attempt_had_is_a_comment_at_another_time(
     ledger: Ledger, tmp_path: Path
 ) -> None:
