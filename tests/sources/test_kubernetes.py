@@ -454,6 +454,30 @@ def test_a_list_of_what_is_over_tells_how_it_went(
     assert ledger.get(name("ml/train")).attempt == 2
 
 
+def container(name: str, state: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"name": name, "restartCount": 0, "state": state, "lastState": {}} | more
+
+
+def test_a_pod_fails_by_the_container_that_failed(ledger: Ledger) -> None:
+    """Kubernetes sorts the statuses of containers by name, so a side-car can be first."""
+    sidecar = container("a-proxy", ended(2, 6))
+    killed = pod("train-a", "train", "Failed", 1, {}, containerStatuses=[
+        sidecar, container("main", ended(2, 5, 137, "OOMKilled"))])  # fmt: skip
+    unprepared = pod("other-a", "other", "Failed", 1, {}, startTime=at(1), initContainerStatuses=[
+        container("init", ended(2, 4, 2, "Error"))])  # fmt: skip
+    restarted = pod("third-a", "third", "Running", 1, {}, containerStatuses=[
+        container("a-proxy", running(2)),
+        container("main", running(6), restartCount=1, lastState=ended(2, 5, 1, "Error"))])  # fmt: skip
+    restarted["spec"]["containers"] = [{"name": "main"}, {"name": "a-proxy"}]
+    follower = ClusterFollower(ledger, Objects("p", "k"), "trial")
+    follower.record_all(map(Seen, [killed, unprepared, restarted]))
+    train, other = ledger.get(name("ml/train")), ledger.get(name("ml/other"))
+    assert (train.error_message, str(train.end_time)[14:19]) == ("OOMKilled", "06:00")
+    assert ledger.history(train.name)[-1].json["exitCode"] == 137
+    assert (other.error_message, str(other.end_time)[14:19]) == ("Error", "04:00")
+    assert ledger.get(name("ml/third")).attempt == 2
+
+
 def test_live_jobs_missing_from_the_cluster_are_lost(
     ledger: Ledger, cluster: Cluster, kubeconfig: Path, tmp_path: Path
 ) -> None:

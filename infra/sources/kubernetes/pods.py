@@ -11,6 +11,8 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.times import parse_iso
 
 ENDED: Final = frozenset({"Succeeded", "Failed"})
+DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+"""The annotation of a Pod that names its main container."""
 
 
 class Fact(NamedTuple):
@@ -43,9 +45,9 @@ def reason_of(found: JsonObject) -> str:
 
 
 def pod_facts(pod: JsonObject, *, deleted: bool = False) -> Iterator[Fact]:
-    """Returns the events of a Pod, oldest first; each restart of its first container is an attempt, too."""
+    """Returns the events of a Pod, oldest first; each restart of its main container is an attempt, too."""
     uid, status = pod["metadata"]["uid"], pod.get("status", {})
-    first: JsonObject = next(iter(status.get("containerStatuses") or ()), {})
+    first = _main_container(pod)
     restarts = first.get("restartCount", 0)
     run_id = _run_id(uid, restarts)
     if (scheduled := time_of(condition(pod, "PodScheduled").get("lastTransitionTime"))) is not None:
@@ -59,6 +61,27 @@ def pod_facts(pod: JsonObject, *, deleted: bool = False) -> Iterator[Fact]:
         yield from _ran(terminated, pod, run_id)
     if status.get("phase") in ENDED or deleted:
         yield from _ended(pod, state.get("terminated") or {}, run_id)
+
+
+def _main_container(pod: JsonObject) -> JsonObject:
+    """Returns the status of the default container, else of the first in the Pod's specification.
+
+    Kubernetes sorts the statuses by name.
+    """
+    found = pod.get("status", {}).get("containerStatuses") or ()
+    statuses: dict[str, JsonObject] = {each.get("name"): each for each in found}
+    default = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER)
+    specified = [each.get("name") for each in pod.get("spec", {}).get("containers") or ()]
+    names = (default, *specified, *statuses)
+    return next((statuses[name] for name in names if name in statuses), {})
+
+
+def _terminations(pod: JsonObject) -> list[JsonObject]:
+    """Returns how each container ended, in the order of their ends; those without a time are last."""
+    status = pod.get("status", {})
+    kinds = (status.get(key) or () for key in ("initContainerStatuses", "containerStatuses"))
+    states = (each.get("state", {}).get("terminated") for found in kinds for each in found)
+    return sorted(filter(None, states), key=lambda each: str(each.get("finishedAt") or "~"))
 
 
 def _run_id(uid: str, restarts: int) -> str:
@@ -82,8 +105,10 @@ def _ran(terminated: JsonObject, pod: JsonObject, run_id: str) -> Iterator[Fact]
 
 def _ended(pod: JsonObject, terminated: JsonObject, run_id: str) -> Iterator[Fact]:
     yield from _started(terminated, pod, run_id)
+    ends = _terminations(pod)
+    times = [time for each in ends if (time := time_of(each.get("finishedAt"))) is not None]
     time = (
-        time_of(terminated.get("finishedAt"))
+        max(times, default=None)
         or time_of(condition(pod, "DisruptionTarget").get("lastTransitionTime"))
         or time_of(pod["metadata"].get("deletionTimestamp"))
         or time_of(condition(pod, "Ready", "False").get("lastTransitionTime"))
@@ -94,7 +119,8 @@ def _ended(pod: JsonObject, terminated: JsonObject, run_id: str) -> Iterator[Fac
     if pod.get("status", {}).get("phase") == "Succeeded":
         yield Fact("Succeeded", time, {"runId": run_id})
     else:
-        yield Fact("Failed", time, {"runId": run_id} | _error(pod, terminated))
+        cause = next((each for each in ends if each.get("exitCode")), terminated)
+        yield Fact("Failed", time, {"runId": run_id} | _error(pod, cause))
 
 
 def _error(pod: JsonObject, terminated: JsonObject) -> JsonObject:
