@@ -478,6 +478,49 @@ def test_a_pod_fails_by_the_container_that_failed(ledger: Ledger) -> None:
     assert ledger.get(name("ml/third")).attempt == 2
 
 
+def test_a_job_that_is_made_again_is_a_new_attempt(ledger: Ledger) -> None:
+    """Helm's hooks and `kubectl replace --force` delete a Job and make another of that name."""
+    wide: dict[str, Any] = {"parallelism": 2, "completions": 2}
+    first = job("train", ("Complete", "True", 5, ""), **wide)
+    second = job("train", minute=20, **wide)
+    failed = job("train", ("Failed", "True", 30, "DeadlineExceeded"), minute=20, **wide)
+    for each in (second, failed):
+        each["metadata"]["uid"] = "another"
+    for seen, state, attempt in [
+        (first, S.SUCCEEDED, 1),
+        (second, S.QUEUED, 2),
+        (failed, S.FAILED, 2),
+        (first, S.FAILED, 2),
+    ]:
+        ClusterFollower(ledger, Objects("p", "k"), "trial").record([Seen(seen)])
+        found = ledger.get(name("ml/train"))
+        assert (found.state, found.attempt) == (state, attempt)
+    assert "Contradicted" not in types(ledger, "ml/train")
+
+
+def test_a_job_is_paused_while_it_is_suspended(ledger: Ledger) -> None:
+    """Kubernetes deletes the Pods of a Job that is suspended, as Kueue does to preempt it."""
+    suspended = ("Suspended", "True", 4, "JobSuspended")
+    follower = ClusterFollower(ledger, Objects("p", "k"), "trial")
+    for seen, state in [
+        (Seen(pod("train-a", "train", "Running", 1, running(2))), S.RUNNING),
+        (Seen(job("train", suspended)), S.PAUSED),
+        (Seen(pod("train-a", "train", "Failed", 1, ended(2, 5, 143, "Error")), True), S.PAUSED),
+        (Seen(job("train", suspended, ("Complete", "True", 6, ""))), S.SUCCEEDED),
+    ]:
+        follower.record([seen])
+        assert state_of(ledger, "ml/train") is state
+
+
+def test_a_pod_that_is_deleted_with_its_job_contradicts_nothing(ledger: Ledger) -> None:
+    ran = pod("train-a", "train", "Running", 1, running(2))
+    follower = ClusterFollower(ledger, Objects("p", "k"), "trial")
+    follower.record([Seen(ran), Seen(job("train"), True)])
+    ran["metadata"]["deletionTimestamp"] = at(6)
+    follower.record([Seen(ran, True)])
+    assert types(ledger, "ml/train")[-2:] == ["Cancelled", "Commented"]
+
+
 def test_live_jobs_missing_from_the_cluster_are_lost(
     ledger: Ledger, cluster: Cluster, kubeconfig: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@
 | Job | a job `NAMESPACE/NAME`; its controller, such as a CronJob, is its parent |
 | Pod of a Job with one completion | an attempt, by the Pod's uid |
 | Pod of a Job with several | a job `NAMESPACE/JOB/POD`, a child of the Job's |
-| restart of the first container | an attempt |
+| restart of the main container | an attempt |
 | Suspended, Complete, Failed | Paused and Resumed, Succeeded, Failed |
 | a Warning event, a condition of Kueue's Workload | Commented, with its reason |
 | deletion of what had not ended | Cancelled; of a Pod: Failed |
@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from jobledger.domain.data import UNKNOWN
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.observing import catch_up, end_unless_ended, introduce, observe
+from jobledger.domain.observing import end_unless_ended, introduce, observe
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import TERMINAL, JobState
 from jobledger.domain.values.canonical import JsonObject
@@ -32,6 +32,12 @@ from jobledger.domain.values.labels import MAX_LABELS, nearest
 from jobledger.domain.values.names import parse_time
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.eventstore.writes.judge import Judge
+from jobledger.infra.sources.kubernetes.deciding import (
+    catch_up_job,
+    catch_up_pod,
+    introduce_object,
+)
 from jobledger.infra.sources.kubernetes.pods import Fact, condition, pod_facts, reason_of, time_of
 
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
@@ -116,9 +122,9 @@ class Objects:
         about = {"uid": meta.get("uid"), **{key: spec.get(key) for key in kept}}
         owner = _owner(meta)
         parents = [f"{meta['namespace']}/{owner['name']}"] if owner else []
-        yield self._created(name, meta, created, about, parents)
+        yield self._created(name, meta, created, about, parents)._replace(judge=introduce_object)
         for fact in _job_facts(job, deleted=deleted):
-            yield self._report(name, fact)
+            yield self._report(name, fact, catch_up_job)
 
     def _pod(self, pod: JsonObject, deleted: bool) -> Iterator[ObservedEvent]:
         meta = pod["metadata"]
@@ -139,12 +145,13 @@ class Objects:
             yield self._created(name, meta, created, {"uid": meta["uid"]}, [job])
         else:
             # The Job may be gone, or not seen yet.
-            yield self._created(name, {**meta, "name": owner["name"]}, created, {}, [])
+            uid = {"uid": owner.get("uid")}
+            yield self._created(name, {**meta, "name": owner["name"]}, created, uid, [])
         waits = condition(pod, "PodScheduled", "False")
         if (time := time_of(waits.get("lastTransitionTime"))) is not None:
             yield self._comment(name, time, waits, "waiting")
         for fact in pod_facts(pod, deleted=deleted):
-            yield self._report(name, fact)
+            yield self._report(name, fact, catch_up_pod)
 
     def _event(self, event: JsonObject, deleted: bool) -> Iterator[ObservedEvent]:
         of = event.get("involvedObject") or event.get("regarding") or {}
@@ -194,7 +201,7 @@ class Objects:
         data = parse_report("Commented", fact.data)
         return ObservedEvent(self._name(name), data, self._about(name, fact), observe)
 
-    def _report(self, name: str, fact: Fact) -> ObservedEvent:
+    def _report(self, name: str, fact: Fact, catch_up: Judge) -> ObservedEvent:
         data = parse_report(fact.type, fact.data)
         judge = observe if fact.type == "Commented" else catch_up
         return ObservedEvent(self._name(name), data, self._about(name, fact), judge)
