@@ -498,6 +498,18 @@ def test_a_job_that_is_made_again_is_a_new_attempt(ledger: Ledger) -> None:
     assert "Contradicted" not in types(ledger, "ml/train")
 
 
+def test_a_job_of_many_pods_runs_from_its_first_start(ledger: Ledger) -> None:
+    seen = [
+        job("wide", ("Complete", "True", 9, ""), parallelism=2, completions=2),
+        pod("wide-0", "wide", "Succeeded", 1, ended(3, 5)),
+        pod("wide-1", "wide", "Succeeded", 1, ended(2, 4)),
+    ]
+    for _ in range(2):
+        ClusterFollower(ledger, Objects("p", "k"), "trial").record_all(map(Seen, seen))
+    assert types(ledger, "ml/wide") == ["Created", "Started", "Succeeded"]
+    assert str(ledger.get(name("ml/wide")).start_time)[14:19] == "02:00"
+
+
 def test_a_job_is_paused_while_it_is_suspended(ledger: Ledger) -> None:
     """Kubernetes deletes the Pods of a Job that is suspended, as Kueue does to preempt it."""
     suspended = ("Suspended", "True", 4, "JobSuspended")

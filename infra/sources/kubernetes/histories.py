@@ -152,6 +152,8 @@ class Objects:
             yield self._comment(name, time, waits, "waiting")
         for fact in pod_facts(pod, deleted=deleted):
             yield self._report(name, fact, catch_up_pod)
+            if fact.type == "Started" and job in self._parallel:
+                yield self._report(job, Fact("Started", fact.time, {}), catch_up_pod)
 
     def _event(self, event: JsonObject, deleted: bool) -> Iterator[ObservedEvent]:
         of = event.get("involvedObject") or event.get("regarding") or {}
