@@ -27,6 +27,7 @@ HARMLESS = {
     ("alert_mails", "*"): NOT_SHOWN,
     ("annotation_spec_sets", "delete_time"): "that it was deleted is recorded; when is not shown",
     ("answers", "time"): NEVER_READ,
+    ("attachments", "*"): NOT_SHOWN,
     ("checkpoints", "hour"): NEVER_READ,
     ("checkpoints", "signed_time"): NEVER_READ,
     ("checkpoints", "size"): "what is believed is the note, which is signed",

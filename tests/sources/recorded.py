@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import lzma
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,12 +34,17 @@ def read_recording(system: str) -> Recording:
 class RecordedSlot(Slot):
     """A slot whose messages are those of a file, from where it was advanced to."""
 
+    source = "recorded"
+
     def __init__(self, messages: list[bytes]) -> None:
         super().__init__("", "recorded")
         decoder = Decoder()
         self._left = [each for message in messages if (each := decoder.read(message))]
 
-    def peek(self) -> list[Transaction]:
+    def status(self) -> None:
+        """There is no server to ask."""
+
+    def peek(self, _advance: Callable[[str], object] | None = None) -> list[Transaction]:
         """The next transactions, of about CHANGES changes."""
         return list(self._batch())
 

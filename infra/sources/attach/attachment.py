@@ -12,9 +12,13 @@ from jobledger.infra.errors import AttachError
 from jobledger.infra.eventstore.methods.request import AboutReport
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.write_path import ObservedEvent
+from jobledger.infra.postgres import sql
+from jobledger.infra.postgres.connections import translated
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.mapping.importing import ImportSummary
 
+KEEP_ATTACHMENT: Final = sql.load(__package__, "keep_attachment")
+READ_ATTACHMENT: Final = sql.load(__package__, "read_attachment")
 NOTED_REASONS: Final = 20
 """How many reasons a note lists for changes that could not be placed."""
 BEGUN: Final = "begun"
@@ -63,6 +67,17 @@ class Attachment:
         """Records that changes may be missing: why, after which position (`known`), and up to now."""
         until = datetime.now(UTC).isoformat()
         self.note("Failed", {"error": f"gap: {why}", "gap": {"fromLsn": known, "untilTime": until}})
+
+    def copied_lsn(self, source: str) -> str | None:
+        """Returns the place up to which the ledger has the source's changes; None if it was never kept."""
+        with translated(), self._store.reader.pool.connection() as connection:
+            row = connection.execute(READ_ATTACHMENT, (self._name, source)).fetchone()
+        return None if row is None else str(row[0])
+
+    def keep_copied(self, source: str, lsn: str) -> None:
+        """Keeps the place up to which the ledger has the source's changes."""
+        with translated(), self._store.reader.pool.connection() as connection:
+            connection.execute(KEEP_ATTACHMENT, (self._name, source, lsn))
 
     def has_begun(self) -> bool:
         """Whether it began at least once."""

@@ -84,11 +84,13 @@ class Follower:
             raise AttachError(
                 "slot", f"{self._slot.name!r} exists already: follow it, or detach it first"
             )
+        self._note_restored()
         self._slot.drop()
         judge = catch_up if self._attachment.has_begun() else observe
         before = self._slot.identities(source.whole_rows)
         changed = {table: was for table, was in before.items() if was != FULL}
         with self._slot.create(self.tables(), source.whole_rows, source.snapshot) as (lsn, rows):
+            self._attachment.keep_copied(self._slot.source, lsn)
             self._attachment.begin(lsn, changed)
             now = datetime.now(UTC)
             self._record(
@@ -153,10 +155,23 @@ class Follower:
                     stop.wait(RETRY_SECONDS)
 
     def carry_over(self) -> int:
-        """Copies the next transactions; returns how many changes there were."""
+        """Copies the next transactions.
+
+        Returns:
+            How many changes there were.
+
+        Raises:
+            AttachError: The slot is gone, or the ledger was restored to before its place.
+            SourceUnavailableError: The source cannot be reached.
+        """
+        if why := self._note_restored():
+            self._slot.drop()
+            raise AttachError(
+                "slot", f"{why}: detached; attach again, which records the present rows"
+            )
         try:
             with collecting_less():
-                transactions = self._slot.peek()
+                transactions = self._slot.peek(self._advance)
         except SourceUnavailableError:
             raise
         except AttachError as error:
@@ -171,7 +186,7 @@ class Follower:
             repeats, written = self._record(self._changed(transactions), ahead=True, new=new)
         self._attachment.note_missed(self.summary, self.summary.unplaced_count - missed)
         # Only now may the source remove them. If they are read again, they make the same events.
-        self._slot.advance(transactions[-1].commit_lsn)
+        self._advance(transactions[-1].commit_lsn)
         # A source may repeat changes after a crash; these were all recorded.
         if not repeats and (written or known is not None):
             self._new_after = lsn_number(transactions[-1].commit_lsn)
@@ -197,6 +212,26 @@ class Follower:
             self._slot.drop()
             raise AttachError("slot", f"{why}: detached")
         return status.behind_bytes
+
+    def _advance(self, lsn: str) -> None:
+        """Lets the source remove its log up to a place, after the ledger has kept the place."""
+        self._attachment.keep_copied(self._slot.source, lsn)
+        self._slot.advance(lsn)
+
+    def _note_restored(self) -> str | None:
+        """Records a gap if the source removed changes that the ledger does not have; returns why it does not."""
+        status = self._slot.status()
+        copied = self._attachment.copied_lsn(self._slot.source)
+        if status is None or status.confirmed_lsn is None or copied is None:
+            return None
+        if lsn_number(status.confirmed_lsn) <= lsn_number(copied):
+            return None
+        why = (
+            f"the slot is at {status.confirmed_lsn}, and the ledger has the changes up to {copied},"
+            " as it was restored to an earlier moment"
+        )
+        self._attachment.note_gap(why, copied)
+        return why
 
     def _note_gap(self, why: str) -> None:
         status = self._slot.status()

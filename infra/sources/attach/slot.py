@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -148,10 +149,18 @@ class Slot:
         _, lsn, snapshot, _ = (result.get_value(0, n) or b"" for n in range(4))
         return lsn.decode(), snapshot.decode()
 
-    def peek(self) -> list[Transaction]:
+    @cached_property
+    def source(self) -> str:
+        """The identifier of the source's server; a standby that replaces it has the same."""
+        return self.value("SELECT system_identifier FROM pg_control_system()") or ""
+
+    def peek(self, advance: Callable[[str], object] | None = None) -> list[Transaction]:
         """Returns the next transactions, up to about 50,000 changes or 32 MiB of the log.
 
-        They stay until `advance`. A part of the log without any is let go.
+        They stay until `advance`.
+
+        Args:
+            advance: Lets go of a part of the log without any; by default the method `advance`.
 
         Returns:
             The transactions, in the order of their commits; none if there are no more.
@@ -159,20 +168,22 @@ class Slot:
         Raises:
             AttachError: The slot is missing, or the server's log for it is gone.
         """
-        let_go = 0
+        let_go, end = 0, None
         while True:
             with self._connection() as connection:
                 row = connection.execute(BOUNDS, {"slot": self.name}).fetchone()
                 if row is None:
                     raise AttachError("slot", f"there is no slot {self.name!r} any more")
-                since, flushed = lsn_number(row["since"]), lsn_number(row["flushed"])
-                until = min(since + BATCH_BYTES, flushed)
-                if since >= flushed or since < let_go:
+                since = lsn_number(row["since"])
+                # A ledger on the same server adds to the log when it keeps what is let go.
+                end = end or lsn_number(row["flushed"])
+                until = min(since + BATCH_BYTES, end)
+                if since >= end or since < let_go:
                     return []
                 if found := self._read(connection, lsn_text(until)):
                     return found
             let_go = until
-            self.advance(lsn_text(until))
+            (advance or self.advance)(lsn_text(until))
 
     def _read(self, connection: Source, until: str) -> list[Transaction]:
         decoder = Decoder()
