@@ -14,6 +14,7 @@ from threading import Event as Signal
 from threading import Thread
 from typing import Any
 
+import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from jobledger.domain.errors import InvalidFieldError
@@ -154,6 +155,19 @@ def test_one_leads_and_another_does_when_its_session_ends(ledger: Ledger) -> Non
                         return
                 time.sleep(0.05)
     pytest.fail("nobody leads")
+
+
+def test_a_leader_that_is_stopped_does_not_lead_any_more(ledger: Ledger) -> None:
+    with ledger.connection() as stopped, leading(stopped, 0.2) as leads:
+        assert leads
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with ledger.connection() as other, leading(other) as other_leads:
+                if other_leads:
+                    break
+            time.sleep(0.05)
+        with pytest.raises(psycopg.errors.IdleSessionTimeout):
+            stopped.execute("SELECT 1")
 
 
 @pytest.mark.slow

@@ -2,8 +2,9 @@
 
 One of many processes leads.
 
-The leader holds a lock of its database session, which a crash releases. The lock only keeps two from
-doing the same work: what a run has done is decided by its events.
+The leader holds a lock of its database session, which a crash releases. The server ends the session of a
+leader that is stopped, or hangs, as such a leader does not use it any more. The lock only keeps two from doing
+the same work: what a run has done is decided by its events.
 """
 
 import logging
@@ -31,6 +32,8 @@ READ_EVALUATING: Final = sql.load(__package__, "read_evaluating")
 TRY_LEADING: Final = sql.load(__package__, "try_leading")
 LOG: Final = logging.getLogger("jobledger.scheduler")
 ACTOR: Final = "scheduler"
+LEAD_SECONDS: Final = 120.0
+"""How long a leader may take for one job before another scheduler leads."""
 _MAY_EXECUTE: Final = [state.name for state in sorted(MAY_EXECUTE)]
 
 LastDue = Callable[[Schedule, datetime, datetime], datetime | None]
@@ -86,7 +89,10 @@ class Scheduler:
         while not stopping.is_set():
             self._also()
             try:
-                with self._store.reader.connection() as connection, leading(connection) as leads:
+                with (
+                    self._store.reader.connection() as connection,
+                    leading(connection, pause + LEAD_SECONDS) as leads,
+                ):
                     if leads:
                         self._lead(connection, stopping, pause)
             except LedgerError as error:
@@ -94,27 +100,37 @@ class Scheduler:
             stopping.wait(pause)
 
     def _lead(self, connection: Connection, stopping: Signal, pause: float) -> None:
-        if not self._evaluates:
-            self.do_due()
-            return
-        while not stopping.wait(pause):
+        def renew() -> None:
             with translated():  # A scheduler that lost its session no longer leads.
                 connection.execute("SELECT 1")
-            self.do_due()
+
+        if not self._evaluates:
+            self.do_due(renew)
+            return
+        while not stopping.wait(pause):
+            self.do_due(renew)
             self._also()
 
-    def do_due(self) -> int:
+    def do_due(self, renew: Callable[[], object] = lambda: None) -> int:
         """Does the work that is due now, once; a failure of one job does not affect the others.
 
         Runs whose heartbeats stopped are reported as lost, too.
 
+        Args:
+            renew: Called before each part of the work; raises LedgerUnavailableError to end it.
+
         Returns:
             How many jobs failed to be scheduled; the output of each says why.
         """
+        renew()
         expire_lost(self._store, ACTOR)
         with translated(), self._store.reader.pool.connection() as connection:
             names = [name for (name,) in connection.execute(READ_EVALUATING, (_MAY_EXECUTE,))]
-        failed = sum(not self._did_job(name) for name in names)
+        failed = 0
+        for name in names:
+            renew()
+            failed += not self._did_job(name)
+        renew()
         if self._mailer is not None:
             self._mailer.send_all(self._store.reader)
         return failed
@@ -159,9 +175,9 @@ class Scheduler:
 
 
 @contextmanager
-def leading(connection: Connection) -> Iterator[bool]:
-    """Whether this session leads, from now on until it ends."""
+def leading(connection: Connection, idle_seconds: float = LEAD_SECONDS) -> Iterator[bool]:
+    """Whether this session leads, from now on until it ends, or is idle for `idle_seconds`."""
     with translated():
-        row = connection.execute(TRY_LEADING).fetchone()
+        row = connection.execute(TRY_LEADING, (f"{idle_seconds * 1000:.0f}",)).fetchone()
         assert row is not None
         yield bool(row[0])
