@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 from jobledger.domain.errors import InvalidFieldError
-from jobledger.domain.metrics.evaluation import (
-    COCO_IOU,
-    Names,
-    Plan,
-    check_job,
-    check_numbers,
-    names_of,
-    read_plan,
-)
+from jobledger.domain.metrics.evaluation import COCO_IOU, Names, Plan, names_of, read_plan
+from jobledger.domain.metrics.job_limits import check_job, check_numbers
 from jobledger.domain.values.canonical import JsonObject
 
 from tests.evaluation_jobs import CONFIG, KEYS, TEXT, spec_of

@@ -21,6 +21,7 @@ KNOWN = [
         ("succeded", "Succeeded"),
         ("systemd", "systemd-journal"),
         ("SLURM", "slurm-sacct"),
+        ("github-actions-job", "github-actions-jobs"),  # The more similar one of two.
         ("github", None),  # Two begin so.
         ("", None),
         ("nothing", None),

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from jobledger.domain import errors
 from jobledger.domain.job import Job
-from jobledger.domain.metrics.evaluation import CONFIG, check_job, check_numbers
+from jobledger.domain.metrics.evaluation import CONFIG
+from jobledger.domain.metrics.job_limits import check_job, check_numbers
 from jobledger.domain.values.canonical import JsonObject, object_of
 from jobledger.domain.values.filters import Filter, Restriction
 from jobledger.domain.values.nearest import did_you_mean
