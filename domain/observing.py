@@ -11,17 +11,11 @@ from functools import partial
 from typing import Any, Final
 
 from jobledger.domain import events as e
-from jobledger.domain.attempts import (
-    UNNAMED,
-    attempts_ahead,
-    is_late,
-    named_attempt,
-    remembered,
-)
+from jobledger.domain.attempts import UNNAMED, attempts_ahead, is_late, named_attempt
 from jobledger.domain.data import Data
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job import Job, judge, recorded
-from jobledger.domain.job.following import last_entry
+from jobledger.domain.job.following import with_ended_run
 from jobledger.domain.reports import Unreadable, parse_report
 from jobledger.domain.states import (
     ABSENT,
@@ -96,7 +90,7 @@ def observe(
     Returns:
         The data of the events.
     """
-    job = _with_ended_run(report, job, past)
+    job = with_ended_run(report, job, past)
     if not is_known(report, job, at):
         facts = judge(report, job, at, past)
         repeats = isinstance(facts[0], e.Contradicted) and _repeats_end(report, job)
@@ -106,22 +100,6 @@ def observe(
         if not isinstance(facts[0], e.Contradicted):
             return facts
     return (as_comment(report),)
-
-
-def _with_ended_run(report: Data, job: Job, past: Sequence[e.Event] | None) -> Job:
-    """Returns the job with the run that ended it, if no start named that run and the report does.
-
-    Raises:
-        PastNeededError: `past` is needed, and is None.
-    """
-    if job.state not in TERMINAL or job.run_ids[-1:] not in ((), (None,)):
-        return job
-    number, run_id = named_attempt(report)
-    if number is not None or run_id is None:
-        return job
-    if named_attempt(last_entry(job, past)).run_id != run_id:
-        return job
-    return job.model_copy(update={"run_ids": remembered(job.run_ids, run_id, 0)})
 
 
 def _repeats_end(report: Data, job: Job) -> bool:

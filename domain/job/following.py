@@ -4,12 +4,20 @@ from collections.abc import Sequence
 
 from jobledger.domain import events as e
 from jobledger.domain import run_events as r
+from jobledger.domain.attempts import named_attempt, remembered
 from jobledger.domain.data import Data
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job.job import Job
 from jobledger.domain.order import in_effect
 from jobledger.domain.runs import closes_last, open_runs, run_accepts
-from jobledger.domain.states import EVALUATION_JOBS, JobState, Stage, allowed, state_after
+from jobledger.domain.states import (
+    EVALUATION_JOBS,
+    TERMINAL,
+    JobState,
+    Stage,
+    allowed,
+    state_after,
+)
 
 Past = Sequence[e.Event]
 
@@ -49,6 +57,33 @@ def last_entry(job: Job, past: Past | None) -> Data:
     if not past or past[-1].version != job.version:
         raise PastNeededError(job.name)
     return [event.data for event in in_effect(past) if state_after(event.type) is not None][-1]
+
+
+def with_ended_run(report: Data, job: Job, past: Past | None) -> Job:
+    """Returns the job with the run that ended it, if no start named that run and the report does.
+
+    An end does not name the attempt in the job's row. A report that begins a retry of that run is
+    on another attempt.
+
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The job.
+
+    Raises:
+        PastNeededError: `past` is needed, and is None or not complete.
+    """
+    if job.state not in TERMINAL or job.run_ids[-1:] not in ((), (None,)):
+        return job
+    number, run_id = named_attempt(report)
+    if number is not None or run_id is None or isinstance(report, e.Retried):
+        return job
+    if named_attempt(last_entry(job, past)).run_id != run_id:
+        return job
+    return job.model_copy(update={"run_ids": remembered(job.run_ids, run_id, 0)})
 
 
 def new_labels(labels: dict[str, str] | None, job: Job) -> tuple[Data, ...]:

@@ -14,7 +14,7 @@ from jobledger.domain.attempts import (
 )
 from jobledger.domain.data import Data
 from jobledger.domain.errors import JobNotFoundError
-from jobledger.domain.job.following import Past, accepts, followed, last_entry
+from jobledger.domain.job.following import Past, accepts, followed, last_entry, with_ended_run
 from jobledger.domain.job.job import Job
 from jobledger.domain.placing import find_place, late
 from jobledger.domain.runs import check_reported
@@ -53,6 +53,8 @@ def judge(
     """
     if job.kind == EVALUATION_JOBS:
         check_reported(report)
+    else:
+        job = with_ended_run(report, job, past)
     facts = _judged(report, job, at, past)
     is_allowed = not isinstance(facts[0], e.Contradicted)
     found = late(report, job, at, is_allowed=is_allowed) if len(facts) == 1 else None

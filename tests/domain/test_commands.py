@@ -318,7 +318,7 @@ def test_several_facts_of_a_late_report_need_no_past() -> None:
 def test_a_late_report_that_names_a_new_attempt_begins_none_after_the_end() -> None:
     job, events = lived(NEW, Started(), Failed())
     report = Started(run_id="c")
-    (fact,) = judge(report, job, BEGIN + 3 * HOUR)
+    (fact,) = judge(report, job, BEGIN + 3 * HOUR, events)
     assert fact == named(Started, runId="c", attemptsBegun=1, attempt=2)
     (fact,) = judge(report, job, BEGIN + 1.5 * HOUR, events)
     assert isinstance(fact, Contradicted)

@@ -36,11 +36,13 @@ _names = count()
 
 def after(*reports: Data, job: Job | None = None) -> Job:
     """The job once these were reported, a minute apart."""
-    job = job or evolve(Job(name=NAME), Event(NAME, 1, e.Created(), BEGIN))
+    past = [] if job else [Event(NAME, 1, e.Created(), BEGIN)]
+    job = job or evolve(Job(name=NAME), past[0])
     for report in reports:
         at = BEGIN + timedelta(minutes=job.version)
-        for fact in judge(report, job, at):
-            job = evolve(job, Event(job.name, job.version + 1, fact, at))
+        for fact in judge(report, job, at, past):
+            past.append(Event(job.name, job.version + 1, fact, at))
+            job = evolve(job, past[-1])
     return job
 
 
@@ -83,6 +85,9 @@ def said(type_: str, **data: Any) -> Data:
         ((said("Started"), said("Failed"), said("Started")), S.FAILED, 1),
         ((said("Failed"), said("Started", runId="b")), S.RUNNING, 2),
         ((said("Started", runId="a"), said("Failed"), said("Queued", runId="b")), S.QUEUED, 2),
+        # Nor by one of the run that ended, which no start named.
+        ((said("Succeeded", runId="a"), said("Started", runId="a")), S.SUCCEEDED, 1),
+        ((said("Succeeded", runId="a"), said("Started", runId="b")), S.RUNNING, 2),
         # A job that is being cancelled is never sent back.
         ((said("Started"), said("Cancelling"), said("Started", attempt=2)), S.CANCELLING, 1),
         # Invalid names of attempts are ignored.

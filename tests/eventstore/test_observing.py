@@ -213,6 +213,19 @@ def test_a_start_that_comes_after_the_end_of_its_run_begins_no_other(
     assert ledger.get(name).attempt == 2
 
 
+def test_a_start_of_the_run_that_ended_is_placed_or_contradicted(ledger: Ledger) -> None:
+    (name, *_) = NAMES
+    ends, later = START + timedelta(minutes=5), START + timedelta(minutes=6)
+    ledger.create(name, occurred_time=START)
+    ledger.succeeded(name, run_id="a", occurred_time=ends)
+    ledger.started(name, run_id="a", occurred_time=ends)
+    job = ledger.started(name, run_id="a", occurred_time=later)
+    assert (job.state, job.attempt, job.start_time) == (JobState.SUCCEEDED, 1, ends)
+    assert ledger.history(name)[-1].type == "Contradicted"
+    job = ledger.started(name, run_id="b", occurred_time=later)
+    assert (job.state, job.attempt) == (JobState.RUNNING, 2)
+
+
 def test_an_end_without_an_attempt_that_is_reported_again_is_a_comment(ledger: Ledger) -> None:
     (name, *_) = NAMES
     told = [
