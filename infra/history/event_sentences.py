@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobledger.domain import events as e
 from jobledger.domain import run_events as r
-from jobledger.domain.data import Data, Status
+from jobledger.domain.data import CANCELLED, Data, Status
 from jobledger.domain.running import UNKNOWN
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.history.durations import elapsed
@@ -124,9 +124,13 @@ def _consequence(step: Step, data: Data) -> str:
             return "runs with its new configuration"
         case e.Retried(reason=reason):
             return _and(f"attempt {step.after.attempt} waits in the queue", reason)
-        case e.Failed() | e.Cancelled():
-            value = step.after.error or {}
-            return _detail(_status(str(value.get("message", "")), value.get("code")), data)
+        case e.Failed(error=error):
+            status = error or Status(code=UNKNOWN, message="")
+            return _detail(_status(status.message, status.code), data)
+        case e.Cancelled(reason=reason):
+            is_placed = step.event.placed_after is not None
+            message = reason if is_placed else step.after.error_message
+            return _detail(_status(message or "", CANCELLED), data)
         case e.Paused(reason=reason) | e.Cancelling(reason=reason) | e.Expired(reason=reason):
             return reason or ""
         case e.Deleted():

@@ -305,6 +305,20 @@ def test_late_reports_are_placed_at_their_valid_time(ledger: Ledger) -> None:
     )
 
 
+def test_the_error_of_a_late_end_is_its_own(ledger: Ledger) -> None:
+    ledger.create(NAME, occurred_time=at(0))
+    ledger.started(NAME, run_id="a", occurred_time=at(5))
+    ledger.started(NAME, run_id="b", occurred_time=at(20))
+    ledger.started(NAME, run_id="c", occurred_time=at(30))
+    ledger.failed(NAME, "out of memory", run_id="a", occurred_time=at(10))
+    ledger.cancelled(NAME, "by ada", run_id="b", occurred_time=at(25))
+    ledger.failed(NAME, "the last error", run_id="c", occurred_time=at(40))
+    sentences = [each.sentence for each in why(ledger.reader, NAME, ledger.moment(None)).reasons]
+    assert "UTC: out of memory;" in sentences[4]
+    assert "UTC: by ada (code 1);" in sentences[5]
+    assert "UTC: the last error;" in sentences[6]
+
+
 def test_a_late_report_without_a_valid_place_is_contradicted(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=at(0))
     ledger.started(NAME, occurred_time=at(5))
