@@ -345,6 +345,30 @@ def test_what_a_task_run_is_of_is_a_label(ledger: Ledger, tmp_path: Path) -> Non
     assert ledger.list()[0].labels == {"pipeline_run": "nightly"}
 
 
+UNORDERED = {
+    "celery-events": "".join(reversed(celery(
+        {"type": "task-sent", "name": "add"}, {"type": "task-received", "name": "add"}, {"type": "task-started"},
+        {"type": "task-succeeded", "result": "3"},
+    ).splitlines(keepends=True))),
+    "tekton-cloudevents": "".join(reversed(tekton("taskRun", "Failed", "x").splitlines(keepends=True))),
+}  # fmt: skip
+"""Events that came in another order than they happened in."""
+
+
+@pytest.mark.parametrize("name", UNORDERED)
+def test_a_job_is_as_old_as_its_first_event_in_a_file(
+    ledger: Ledger, tmp_path: Path, name: str
+) -> None:
+    (file := tmp_path / "file").write_text(UNORDERED[name])
+    summary = run(ledger, read_mapping(name), file)
+    assert (summary.unplaced, summary.contradicted, summary.before) == ([], 0, 0)
+    (job,) = ledger.list()
+    assert job.create_time is not None
+    assert job.start_time is not None
+    assert job.create_time <= job.start_time < (job.end_time or job.start_time)
+    assert run(ledger, read_mapping(name), file).events == 0
+
+
 def test_what_only_later_records_of_a_job_say_is_added(ledger: Ledger, tmp_path: Path) -> None:
     """PBS names the user and the job only when it starts, not when it is queued."""
     (file := tmp_path / "file").write_text(

@@ -75,8 +75,8 @@ class RecordPlace(NamedTuple):
     """Is called with each item of a list that has an invalid value; without it, such an item costs the
     whole record. It is also called with an end whose time the record does not have."""
     first_times: dict[str, datetime] | None = None
-    """By job, when its first event happened of the records of one transaction; each record adds to it. A job
-    that is created by the commit is created then."""
+    """By job, when its first event happened of the records that are read together; each record adds to it.
+    A job whose source may not give its time of creation is created then."""
 
 
 ANYWHERE: Final = RecordPlace()
@@ -255,7 +255,8 @@ class _History:
             **(self._spec(record) or {}),
         }
         data = {"labels": labels, "spec": spec, **self._related(record, name)}
-        if at.first_times is not None and self._created_by_commit:
+        # A request id that is made of the content alone does not depend on other records.
+        if at.id is not None and at.first_times is not None and self._created_by_commit:
             time = min(time, at.first_times[name])
         return self._to.event(name, ("Created", data, time), at)
 

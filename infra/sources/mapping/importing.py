@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Final, cast
@@ -11,20 +12,26 @@ from typing import Final, cast
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
+from jobledger.domain.observing import introduce_or_complete
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
 from jobledger.infra.eventstore.writes.observations import Introduction, Observed
+from jobledger.infra.eventstore.writes.plain import PlainEvent
 from jobledger.infra.programs.delivery import is_refusal
 from jobledger.infra.read.store import Store
 from jobledger.infra.sources.collecting import collecting_less
 from jobledger.infra.sources.mapping.histories import Histories, RecordPlace
 from jobledger.infra.sources.mapping.model import Kind, Source
-from jobledger.infra.sources.mapping.records import read_records
+from jobledger.infra.sources.mapping.records import Found, read_records
 
 SHOWN_HISTORIES: Final = 10
 MAX_UNPLACED: Final = 1_000
 """The most reasons that a summary keeps."""
+
+
+WINDOW_RECORDS: Final = 5_000
+"""How many records are read before their events are recorded."""
 
 
 @dataclass
@@ -58,6 +65,17 @@ def refusal(error: LedgerError) -> LedgerError:
     return error
 
 
+def _created_at(event: Reported, first_times: dict[str, datetime]) -> Reported:
+    """Returns an event that creates a job with the time of the job's first event, and any other as it is."""
+    if isinstance(event, Introduction) or event.judge is not introduce_or_complete:
+        return event
+    if (first := first_times.get(event.name)) is None:
+        return event
+    if isinstance(event, PlainEvent):
+        return event._replace(time=first)
+    return event._replace(about={**event.about, "occurred_time": first})
+
+
 class MappedImport:
     """Reads one source by a mapping."""
 
@@ -68,25 +86,34 @@ class MappedImport:
         self.summary = ImportSummary(where)
 
     def events(self, moved: Callable[[int], None]) -> Iterator[Reported]:
-        """Yields the events of all records; unreadable records are added to the summary."""
+        """Yields the events of all records; unreadable records are added to the summary.
+
+        Records can be out of order. So the creation of a job, where the source does not give its time,
+        is as early as the earliest of its events among the next records.
+        """
         matched = False
-        for place, record, error in read_records(self._source, self._where, moved):
-            self.summary.records += 1
-            if error is not None:
-                self.summary.miss(place, error)
-                continue
-            try:
-                events = self._histories.observed(
-                    record, RecordPlace(missed=partial(self._miss_item, place))
-                )
-            except InvalidFieldError as wrong:
-                self.summary.miss(place, wrong)
-                continue
+        records = read_records(self._source, self._where, moved)
+        while window := list(islice(records, WINDOW_RECORDS)):
+            first_times: dict[str, datetime] = {}
+            events = [event for each in window for event in self._observed(each, first_times)]
             matched = matched or bool(events)
-            yield from events
+            yield from (_created_at(event, first_times) for event in events)
         if self.summary.records and not matched and not self.summary.unplaced_count:
             why = f"no record of {self.summary.records} has what it looks for: is it the right mapping?"
             self.summary.miss("the mapping matches nothing", why)
+
+    def _observed(self, found: Found, first_times: dict[str, datetime]) -> Sequence[Reported]:
+        self.summary.records += 1
+        place, record, error = found
+        try:
+            if error is None:
+                missed = partial(self._miss_item, place)
+                at = RecordPlace(missed=missed, first_times=first_times)
+                return self._histories.observed(record, at)
+        except InvalidFieldError as wrong:
+            error = str(wrong)
+        self.summary.miss(place, error)
+        return ()
 
     def _miss_item(self, place: str, item: str, why: InvalidFieldError) -> None:
         self.summary.miss(f"{place}, {item}", why)
