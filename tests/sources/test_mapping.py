@@ -352,6 +352,17 @@ def test_a_byte_order_mark_is_not_part_of_the_first_record(
     assert (summary.unplaced, len(summary.jobs)) == ([], len(EXAMPLES[name].jobs))
 
 
+@pytest.mark.parametrize("name", ["github-actions-runs", "slurm-sacct"])
+def test_a_file_in_utf_16_is_read(ledger: Ledger, tmp_path: Path, name: str) -> None:
+    """So Windows PowerShell redirects the output of a command to a file."""
+    text = EXAMPLES[name].text.replace("\n", "\r\n")
+    (file := tmp_path / "file").write_bytes(text.encode("utf-16"))
+    summary = run(ledger, read_mapping(name), file)
+    assert (summary.unplaced, len(summary.jobs)) == ([], len(EXAMPLES[name].jobs))
+    file.write_bytes(gzip.compress(text.encode("utf-16")))
+    assert run(ledger, read_mapping(name), file).events == 0
+
+
 @pytest.mark.parametrize(
     ("times", "row", "why"),
     [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
 import re
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import chain
@@ -65,7 +67,7 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
     path = Path(where)
     try:
         with path.open("rb") as raw:
-            text = io.TextIOWrapper(unpacked(raw), ENCODING, errors="surrogateescape", newline="")
+            text = _text(unpacked(raw))
             size = os.fstat(raw.fileno()).st_size
             for found in _records(
                 source, where, text, lambda: os.fstat(raw.fileno()).st_size > size
@@ -74,6 +76,13 @@ def read_records(source: Source, where: str, moved: Callable[[int], None]) -> It
                 moved(raw.tell() if raw.seekable() else 0)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(where, 0, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _text(content: io.BufferedReader | gzip.GzipFile) -> TextIO:
+    """Returns the text of a file, by its byte order mark; without one it is UTF-8."""
+    if content.peek(len(BOM_UTF16_LE)).startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return io.TextIOWrapper(content, "utf-16", errors="replace", newline="")
+    return io.TextIOWrapper(content, ENCODING, errors="surrogateescape", newline="")
 
 
 def _records(
