@@ -524,6 +524,21 @@ def test_a_job_is_paused_while_it_is_suspended(ledger: Ledger) -> None:
         assert state_of(ledger, "ml/train") is state
 
 
+def test_a_job_that_exceeds_its_deadline_fails_by_that(ledger: Ledger) -> None:
+    doomed = ("FailureTarget", "True", 4, "DeadlineExceeded")
+    gone = pod("train-a", "train", "Running", 1, running(2), found=[("Ready", "False", 5, "")])
+    seen = [
+        Seen(pod("train-a", "train", "Running", 1, running(2))),
+        Seen(job("train", doomed)),
+        Seen(gone, True),
+        Seen(job("train", doomed, ("Failed", "True", 6, "DeadlineExceeded"))),
+    ]
+    for _ in range(2):
+        ClusterFollower(ledger, Objects("p", "k"), "trial").record(seen)
+    assert types(ledger, "ml/train")[3:] == ["Failed", "Commented"]
+    assert ledger.get(name("ml/train")).error_message == "DeadlineExceeded: m"
+
+
 def test_a_pod_that_is_deleted_with_its_job_contradicts_nothing(ledger: Ledger) -> None:
     ran = pod("train-a", "train", "Running", 1, running(2))
     follower = ClusterFollower(ledger, Objects("p", "k"), "trial")

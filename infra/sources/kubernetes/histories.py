@@ -242,7 +242,8 @@ def _job_facts(job: JsonObject, *, deleted: bool) -> Iterator[Fact]:
     found: list[Fact] = []
     for type_, status, event in (
         ("Suspended", "True", "Paused"), ("Suspended", "False", "Resumed"),
-        ("Complete", "True", "Succeeded"), ("Failed", "True", "Failed"),
+        # A Job that exceeds its deadline is to fail, then its Pods are deleted, and then it fails.
+        ("Complete", "True", "Succeeded"), ("FailureTarget", "True", "Failed"), ("Failed", "True", "Failed"),
     ):  # fmt: skip
         found_condition = condition(job, type_, status)
         if (time := time_of(found_condition.get("lastTransitionTime"))) is None:
@@ -250,6 +251,7 @@ def _job_facts(job: JsonObject, *, deleted: bool) -> Iterator[Fact]:
         data: JsonObject = {}
         if event == "Failed":
             data = {"error": {"code": UNKNOWN, "message": reason_of(found_condition)}}
+        if type_ == "Failed":
             found.append(
                 Fact("Commented", time, {"note": f"the Job failed: {reason_of(found_condition)}"})
             )
