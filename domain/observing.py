@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from jobledger.domain import events as e
-from jobledger.domain.attempts import UNNAMED, attempts_ahead, is_late, named_attempt
+from jobledger.domain.attempts import BEGINNINGS, UNNAMED, attempts_ahead, is_late, named_attempt
 from jobledger.domain.data import Data
 from jobledger.domain.errors import PastNeededError
 from jobledger.domain.job import Job, judge, recorded
@@ -20,6 +20,7 @@ from jobledger.domain.reports import Unreadable, parse_report
 from jobledger.domain.states import (
     ABSENT,
     ENDINGS,
+    EVALUATION_JOBS,
     TERMINAL,
     WAITING,
     JobState,
@@ -100,6 +101,67 @@ def observe(
         if not isinstance(facts[0], e.Contradicted):
             return facts
     return (as_comment(report),)
+
+
+def observe_unordered(
+    report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
+) -> tuple[Data, ...]:
+    """Decides as `observe` on a report of a source that is not in the order of time.
+
+    A run that began before the current attempt did is no later attempt; what is reported of it is
+    kept as comments.
+
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC); None is now.
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        The data of the events.
+
+    Raises:
+        PastNeededError: `past` is needed, and is None.
+    """
+    if not _is_of_earlier_run(report, job, at, past):
+        return observe(report, job, at, past)
+    note = f"{type(report).__name__} of a run that began before the current attempt"
+    return (e.Commented.model_validate({"note": note, "reported": report.json_object()}),)
+
+
+def _is_of_earlier_run(
+    report: Data, job: Job, at: datetime | None, past: Sequence[e.Event] | None
+) -> bool:
+    """Whether the report names a run that is not known, and that began before the current one."""
+    number, run_id = named_attempt(report)
+    if number is not None or run_id is None or run_id in job.run_ids:
+        return False
+    if job.run_ids[-1:] in ((), (None,)) or job.kind == EVALUATION_JOBS:
+        return False
+    late = is_late(job, at)
+    if isinstance(report, BEGINNINGS) and not late:
+        return False
+    if past is None:
+        raise PastNeededError(job.name)
+    if late and at is not None and _has_begun_later(job, past, at):
+        return True
+    return any(_kept_run(event.data) == run_id for event in past)
+
+
+def _has_begun_later(job: Job, past: Sequence[e.Event], at: datetime) -> bool:
+    """Whether the current attempt, which a run id names, began after that time."""
+    current = job.run_ids[-1]
+    return all(
+        event.occurred_time > at
+        for event in past
+        if isinstance(event.data, BEGINNINGS) and event.data.run_id == current
+    )
+
+
+def _kept_run(data: Data) -> Any:
+    """Returns the run of a report that is kept as a comment; None if there is none."""
+    kept = data.json_object().get("reported") if isinstance(data, e.Commented) else None
+    return kept.get("runId") if isinstance(kept, dict) else None
 
 
 def _repeats_end(report: Data, job: Job) -> bool:

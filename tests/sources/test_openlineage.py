@@ -176,6 +176,17 @@ def test_runs_that_overlap_keep_their_reports_apart(ledger: Ledger) -> None:
     assert ledger.get(NAME).state is JobState.FAILED
 
 
+def test_a_run_that_arrives_after_a_later_one_changes_nothing(ledger: Ledger) -> None:
+    second = RUN[:-1] + "2"
+    record(ledger, event("START", 100, second), event("START", 10), event("FAIL", 20))
+    record(ledger, event("COMPLETE", 200, second), event("OTHER", 300), event("FAIL", 301))
+    job = ledger.get(NAME)
+    assert (job.state, job.attempt, job.run_ids) == (JobState.SUCCEEDED, 1, (second,))
+    assert types(ledger).count("Commented") == 4
+    record(ledger, event("START", 400, RUN[:-1] + "3"))
+    assert ledger.get(NAME).attempt == 2
+
+
 DAILY = {"namespace": "s3://lake", "name": "daily/orders"}
 ENGINE = {"name": "spark", "version": "4.0"}
 OUTER, OUTERMOST = (ledger_name(JobKey("airflow", name), "p") for name in ("etl", "nightly"))

@@ -345,6 +345,23 @@ def test_what_a_task_run_is_of_is_a_label(ledger: Ledger, tmp_path: Path) -> Non
     assert ledger.list()[0].labels == {"pipeline_run": "nightly"}
 
 
+def test_a_requeue_that_is_imported_later_is_no_later_attempt(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """sacct shows the last record of a job, and the ones before it only with --duplicates."""
+    header = "JobID|JobName|Submit|Start|End|State|ExitCode|NodeList\n"
+    row = "7|a|2026-11-01T10:{:02}:00|2026-11-01T10:{:02}:00|2026-11-01T10:{:02}:00|{}|0:0|n1\n"
+    last, mapping = row.format(5, 8, 20, "COMPLETED"), read_mapping("slurm-sacct")
+    for number, state in enumerate(["REQUEUED", "NODE_FAIL"]):
+        (file := tmp_path / str(number)).write_text(header + last)
+        run(ledger, mapping, file)
+        file.write_text(header + row.format(0, 1, 5, state) + last)
+        assert run(ledger, mapping, file).contradicted == 0
+        (job,) = ledger.list()
+        assert (job.state, job.attempt, str(job.end_time)[14:19]) == (S.SUCCEEDED, 1, "20:00")
+        assert run(ledger, mapping, file).events == 0
+
+
 UNORDERED = {
     "celery-events": "".join(reversed(celery(
         {"type": "task-sent", "name": "add"}, {"type": "task-received", "name": "add"}, {"type": "task-started"},

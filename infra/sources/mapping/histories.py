@@ -16,6 +16,7 @@ from jobledger.domain.observing import (
     introduce_or_complete,
     observe,
     observe_in_order,
+    observe_unordered,
 )
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import ENDINGS
@@ -54,8 +55,14 @@ _ABSENT_FIELDS: Final = {
 """The fields that events of a type do not have."""
 
 
-IN_ORDER: Final[dict[Judge, Judge]] = {observe: observe_in_order, catch_up: catch_up_in_order}
+IN_ORDER: Final[dict[Judge, Judge]] = {
+    observe: observe_in_order,
+    observe_unordered: observe_in_order,
+    catch_up: catch_up_in_order,
+}
 """The judges of a source that does not name attempts."""
+PLAIN_JUDGES: Final = (observe, observe_unordered)
+"""Those that record a plain report as it is where the lifecycle allows it."""
 CHANGE: Final = ("table", "op")
 """The fields of a change that select most histories."""
 
@@ -144,8 +151,8 @@ class Target(NamedTuple):
         request_id, actor = f"import:{digest}", actor or self.actor
         time = parse_time(time, datetime.now(UTC), "time")
         is_created = type_ == "Created"
-        if is_created or at.judge is observe:
-            plain = plain_event(name, type_, data, time, request_id, actor)
+        if is_created or at.judge in PLAIN_JUDGES:
+            plain = plain_event(name, type_, data, time, request_id, actor, at.judge)
             if plain is not None:
                 return plain._replace(judge=introduce_or_complete) if is_created else plain
         about = AboutReport(occurred_time=time, request_id=request_id, actor=actor)

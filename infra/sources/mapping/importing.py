@@ -12,7 +12,7 @@ from typing import Final, cast
 from jobledger.domain.errors import InvalidFieldError, LedgerError
 from jobledger.domain.events import Event
 from jobledger.domain.job import Job, recorded
-from jobledger.domain.observing import introduce_or_complete
+from jobledger.domain.observing import introduce_or_complete, observe_unordered
 from jobledger.infra.eventstore.attempts import with_attempt
 from jobledger.infra.eventstore.observing import Reported, observe_many
 from jobledger.infra.eventstore.write_path import ObservedEvent
@@ -108,7 +108,7 @@ class MappedImport:
         try:
             if error is None:
                 missed = partial(self._miss_item, place)
-                at = RecordPlace(missed=missed, first_times=first_times)
+                at = RecordPlace(None, observe_unordered, missed, first_times)
                 return self._histories.observed(record, at)
         except InvalidFieldError as wrong:
             error = str(wrong)

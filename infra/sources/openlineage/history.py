@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 from jobledger.domain import events as e
 from jobledger.domain.data import UNKNOWN, Data
 from jobledger.domain.job import Job
-from jobledger.domain.observing import introduce, is_current, observe
+from jobledger.domain.observing import introduce, is_current, observe, observe_unordered
 from jobledger.domain.reports import parse_report
 from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.job_ids import job_id
@@ -165,10 +165,10 @@ def _introduced(event: LineageEvent, project: str, reporter: _Reporter) -> Obser
 def observe_run(
     report: Data, job: Job, /, *, at: datetime | None, past: Sequence[e.Event] | None
 ) -> Sequence[Data]:
-    """Does the same as `observe`; datasets are added to those that were reported for the same run."""
+    """Does the same as `observe_unordered`; datasets are added to those that were reported for the same run."""
     if isinstance(report, e.ProgressReported) and _is_first(report, job, at):
         report = _as_started(report)
-    return observe(_with_datasets(report, job), job, at, past)
+    return observe_unordered(_with_datasets(report, job), job, at, past)
 
 
 def _is_first(report: Data, job: Job, at: datetime | None) -> bool:
