@@ -33,6 +33,7 @@ from tests.checkout import ROOT
 from tests.evaluation_jobs import make_job, predictions_of, spec_of
 
 EXPLAINED: Final = {
+    "infra/sources/kubernetes/deciding.py": "in which states of a Job Kubernetes deletes its Pods",
     "infra/sources/kubernetes/histories.py": "conditions of Kubernetes' Jobs, and the ledger's jobs that a cluster may have deleted meanwhile",
     "infra/sources/kubernetes/pods.py": "phases of Kubernetes' Pods",
     "infra/sources/openlineage/history.py": "types of OpenLineage's events, one of which is called RUNNING",
