@@ -41,6 +41,7 @@ from tests.selection import (
 )
 from tests.servers import Server, new_server, serving
 from tests.traces import Answer, drop_trace, opened_trace
+from tests.workers import pytest_testnodedown  # noqa: F401 -- pytest calls it.
 
 # On a busy machine an example may take as long as it likes; all else is as Hypothesis has it, here or in CI.
 settings.register_profile(
