@@ -20,6 +20,8 @@ SHOWN: Final = frozenset({"text", "ini", "nginx", "mermaid", "toml", "yaml"})
 """Languages whose blocks are only shown, unless they have a title."""
 ELSEWHERE: Final = ("scripts/", "pip install")
 """How lines begin that are not run: the wheel is installed when the blocks run."""
+FORKED_PYTHON: Final = "forked-python"
+"""The program that runs code as `python -c` does, in a process that has loaded what takes long to load."""
 BLOCK_TIMEOUT_SECONDS: Final = 120
 _BLOCK = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 _PRELUDE: Final = """
@@ -97,7 +99,7 @@ def run_block(
     text = "".join(line for line in lines if not line.startswith(ELSEWHERE))
     words, given = ["bash", "-c", _PRELUDE + text], ""
     if block.language == "python":
-        words = ["python", "-c", text]
+        words = [FORKED_PYTHON, text]
     elif block.language == "sql":
         words = ["jobledger", "psql", "--", "-X", "-q", "-P", "pager=off"]
         words, given = [*words, "-v", "ON_ERROR_STOP=1"], text

@@ -75,21 +75,22 @@ class Forked:
 
 
 @contextmanager
-def forking(python: Path) -> Iterator[str]:
-    """The socket of a process of that interpreter that has loaded `COMMANDS`."""
+def forking(python: Path, *modules: str) -> Iterator[str]:
+    """The socket of a process of that interpreter that has loaded `COMMANDS`, and other modules."""
     with tempfile.TemporaryDirectory(prefix="forker-") as folder:
         path = f"{folder}/socket"
-        words = [str(python), "-P", str(FORKER), "serve", path, *COMMANDS]
+        words = [str(python), "-P", str(FORKER), "serve", path, *COMMANDS, *modules]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"listening\n"
             yield path
 
 
-def write_forked_program(program: Path, path: str) -> None:
-    """Writes a program that runs `jobledger` in a process of the forker at `path`."""
-    words = shlex.join([sys.executable, "-IS", str(FORKER), "run", path])
+def write_forked_program(program: Path, path: str, what: str = "run") -> None:
+    """Writes a program that runs `jobledger` in a process of the forker at `path`; or code, for "exec"."""
+    words = shlex.join([sys.executable, "-IS", str(FORKER), what, path])
     program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    program.chmod(0o755)
 
 
 @cache

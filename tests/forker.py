@@ -2,6 +2,7 @@
 
     python forker.py serve SOCKET MODULE...      loads the modules, and forks until its stdin is closed
     python forker.py run SOCKET ARGUMENT...      runs `jobledger ARGUMENT...` in a process that it forks
+    python forker.py exec SOCKET CODE            runs `python -c CODE` in such a process
 
 It is run by the interpreter whose `jobledger` is meant, so it imports only the standard library and that.
 """
@@ -16,6 +17,8 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
+PYTHON = "python -c"
+"""The first word of a command that is not a command line of `jobledger`, but code."""
 PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -50,9 +53,9 @@ class Asked:
         return int.from_bytes(self.connection.recv(4, socket.MSG_WAITALL), "little", signed=True)
 
 
-def run(path: str, arguments: list[str]) -> None:
-    """Runs `jobledger` with these arguments as if it were this process, and ends as it ends."""
-    command = Command(["jobledger", *arguments], dict(os.environ), os.getcwd())  # noqa: PTH109 -- pathlib takes longer to load than this takes
+def run(path: str, words: list[str]) -> None:
+    """Runs a command as if it were this process, and ends as it ends."""
+    command = Command(words, dict(os.environ), os.getcwd())  # noqa: PTH109 -- pathlib takes longer to load than this takes
     asked = Asked(path, command, (0, 1, 2))
     for number in PASSED_ON:
         signal.signal(number, lambda number, _: os.kill(asked.pid, number))
@@ -169,6 +172,14 @@ def _become(command: Command, files: list[int]) -> None:
     sys.stderr = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
 
 
+def execute(code: str) -> None:
+    """Runs code as `python -c` does."""
+    sys.argv = ["-c"]
+    sys.path.insert(0, "")
+    names = {"__name__": "__main__"}
+    exec(compile(code, "<string>", "exec"), names)
+
+
 def end(code: int) -> None:
     """Ends this process as the interpreter would, but without freeing what it has loaded.
 
@@ -191,16 +202,21 @@ def main() -> None:
 
     what, path, *rest = sys.argv[1:]
     if what == "run":
-        run(path, rest)
+        run(path, ["jobledger", *rest])
+    if what == "exec":
+        run(path, [PYTHON, *rest])
     for module in rest:
         import_module(module)
     program = import_module("jobledger.infra.cli")
     gc.freeze()
     forker = Forker(path)
     os.write(1, b"listening\n")
-    forker.serve()
+    command = forker.serve()
     try:
-        program.main()
+        if command.words[0] == PYTHON:
+            execute(command.words[1])
+        else:
+            program.main()
     except SystemExit as ended:
         if not isinstance(ended.code, int | None):
             raise

@@ -10,7 +10,7 @@ import pytest
 from tests.checkout import ROOT
 from tests.databases import find_server
 from tests.document_desk import open_desk
-from tests.documents import SHOWN, blocks, pages, run_page
+from tests.documents import FORKED_PYTHON, SHOWN, blocks, pages, run_page
 from tests.forked import forking, write_forked_program
 from tests.project.installed import build_wheel, install_wheel
 
@@ -19,16 +19,23 @@ CLIENTS = (
     "google-api-python-client", "pandas", "polars", "sqlalchemy", "duckdb", "httpx",
 )  # fmt: skip
 """What the documents' examples import beside the wheel."""
+LOADED = (
+    "googleapiclient.discovery", "matplotlib.figure", "pandas", "polars", "pyarrow.parquet",
+    "sklearn.metrics", "sqlalchemy", "jobledger.infra.ledger", "jobledger.infra.async_ledger",
+    "jobledger.infra.cli.jobs.run",
+)  # fmt: skip
+"""What several blocks load, which takes up to 3 s of CPU."""
 RUN = [page for page in pages() if any(block.is_run for block in blocks(page))]
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The programs of the installed wheel, of which `jobledger` is forked by a process that has loaded it."""
+    """The programs of the installed wheel, of which `jobledger` and code are forked by a process that has loaded it."""
     folder = tmp_path_factory.mktemp("installed")
     programs = install_wheel(build_wheel(folder), folder / "environment", *EXTRAS, also=CLIENTS)
-    with forking(programs / "python") as path:
+    with forking(programs / "python", *LOADED) as path:
         write_forked_program(programs / "jobledger", path)
+        write_forked_program(programs / FORKED_PYTHON, path, "exec")
         yield programs
 
 
