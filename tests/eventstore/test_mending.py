@@ -43,10 +43,14 @@ SCALAR = (
     | st.decimals()
     | st.just(object())
 )
+# Hypothesis throws away a value that has more leaves, which most would be if any list in a list could be long.
 VALUE = st.recursive(
     SCALAR,
     lambda inner: (
-        st.lists(inner) | st.dictionaries(TEXT | st.integers(), inner) | st.sets(st.text())
+        st.lists(inner, max_size=4)
+        | st.lists(SCALAR)
+        | st.dictionaries(TEXT | st.integers(), inner, max_size=4)
+        | st.sets(st.text())
     ),
     max_leaves=12,
 )
