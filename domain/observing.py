@@ -103,6 +103,35 @@ def observe(
     return (as_comment(report),)
 
 
+def since_creation(
+    report: Data, job: Job, at: datetime, past: Sequence[e.Event] | None
+) -> tuple[Data, datetime]:
+    """Returns a report of a run, and its time, not before the job was created.
+
+    If the end of a run comes before its start, it creates the job. A later report of what happened before
+    takes effect at the creation, as nothing exists before it, and keeps its own time as `reportedTime`.
+
+    Args:
+        report: The data of the report.
+        job: The job before it.
+        at: When it occurred (UTC).
+        past: All events of the job, in the order of versions; None if they were not read.
+
+    Returns:
+        Both as they were given, or the report with `reportedTime` and the job's create time.
+
+    Raises:
+        PastNeededError: `past` is needed, and is None.
+    """
+    run_id = named_attempt(report).run_id
+    if run_id is None or job.create_time is None or at >= job.create_time:
+        return report, at
+    if run_id not in with_ended_run(report, job, past).run_ids or isinstance(report, Unreadable):
+        return report, at
+    data = report.json_object() | {"reportedTime": at.isoformat()}
+    return parse_report(type(report).__name__, data), job.create_time
+
+
 def observe_unordered(
     report: Data, job: Job, at: datetime | None = None, past: Sequence[e.Event] | None = None
 ) -> tuple[Data, ...]:

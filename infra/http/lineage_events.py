@@ -80,7 +80,7 @@ async def receive_event(server: ServerContext, scope: Scope) -> JsonObject:
 
 
 async def receive_batch(server: ServerContext, scope: Scope) -> JsonObject:
-    """Records up to 1,000 events, in their order.
+    """Records up to 1,000 events, in the order of their times.
 
     Args:
         server: The server.
@@ -148,8 +148,9 @@ class _Receiver:
             return error
 
     async def record(self, items: Sequence[Item | LedgerError]) -> list[Outcome]:
-        """Records all items, in their order; returns the outcome of each."""
-        writes = [item for item in items if isinstance(item, LineageWrite)]
+        """Records all items, those of jobs in the order of their times; returns the outcome of each."""
+        given = [item for item in items if isinstance(item, LineageWrite)]
+        writes = sorted(given, key=lambda write: write.reports.time)
         facts = [item for item in items if isinstance(item, DatasetFact)]
         of_datasets = DatasetWrite(facts, self._actor)
         async with self._server.writers:

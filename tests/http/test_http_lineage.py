@@ -128,6 +128,18 @@ def test_a_bad_event_of_a_batch_does_not_stop_the_others(
         assert job.state is JobState.RUNNING
 
 
+def test_a_batch_is_recorded_in_the_order_of_its_times(
+    server: Server, secrets: dict[Role, str]
+) -> None:
+    key, run = JobKey("b", "turned"), "12345678-0000-4000-8000-000000000002"
+    begun, ended = (event(type_, n, run, key) for n, type_ in enumerate(("START", "COMPLETE")))
+    answer = post(server, secrets[Role.REPORTER], [ended, begun], "/batch")
+    assert answer.json()["status"] == "success"
+    job = server.ledger.get(ledger_name(key, PROJECT))
+    assert job.start_time == datetime.fromisoformat(begun["eventTime"])
+    assert job.end_time == datetime.fromisoformat(ended["eventTime"])
+
+
 def test_roles_and_projects(server: Server, secrets: dict[Role, str]) -> None:
     begun = event("START", key=JobKey("roles", "a"))
     assert post(server, secrets[Role.READER], begun).status_code == 403

@@ -115,6 +115,26 @@ def test_events_in_any_order_give_one_history(
     assert fold(Job(name=name), [each.event for each in ledger.history(name)]) == job
 
 
+@pytest.mark.parametrize("order", [(2, 0), (2, 1, 0), (2, 0, 1)])
+def test_a_start_after_the_end_fits_though_its_run_id_has_no_time(
+    ledger: Ledger, order: tuple[int, ...]
+) -> None:
+    """The end created the job, so the ledger cannot show it before."""
+    run = "12345678-0000-4000-8000-000000000001"
+    story = [event("START", 0, run), event("RUNNING", 5, run), event("COMPLETE", 60, run)]
+    record(ledger, *(story[n] for n in order))
+    job, end = ledger.get(NAME), START + timedelta(seconds=60)
+    assert (job.state, job.attempt, job.run_ids) == (JobState.SUCCEEDED, 1, (run,))
+    assert job.create_time == job.start_time == job.end_time == end
+    history = ledger.history(NAME)
+    assert "Contradicted" not in [each.type for each in history]
+    [started] = [each for each in history if each.type == "Started"]
+    assert json.loads(started.stored)["reportedTime"] < end.isoformat()
+    assert fold(Job(name=NAME), [each.event for each in history]) == job
+    record(ledger, *(story[n] for n in order))
+    assert ledger.history(NAME) == history
+
+
 def test_the_same_event_is_recorded_once_and_another_of_its_kind_is_a_comment(
     ledger: Ledger,
 ) -> None:

@@ -14,6 +14,7 @@ from jobledger.domain.errors import (
 from jobledger.domain.events import EVENT_TYPES, Event
 from jobledger.domain.job import Job, absent, job_with, recorded
 from jobledger.domain.job.plain import add_plain
+from jobledger.domain.observing import since_creation
 from jobledger.domain.reports import mended
 from jobledger.domain.values import names
 from jobledger.domain.values.names import project_of
@@ -185,6 +186,8 @@ class Decisions:
         occurred = about.get("occurred_time")
         at = None if occurred is None else names.parse_time(occurred, self._now)
         past = self._pasts.get(name)
+        if at is not None:
+            data, at = since_creation(data, job, at, past)
         if (actor := about.get("actor")) is not self._actor:
             self._actor = names.parse_text("actor", actor)
         trace = names.parse_trace_parent(about.get("trace_parent"))

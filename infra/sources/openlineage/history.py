@@ -76,6 +76,8 @@ class EventReports(NamedTuple):
 
     name: str
     """The job."""
+    time: datetime
+    """When the event happened (UTC)."""
     request: str
     """The beginning of the request ids, derived from the event's content, so that it is recorded once."""
     begins: bool
@@ -114,14 +116,14 @@ def reports_of(event: LineageEvent, project: str, actor: str = "openlineage") ->
     if event.type is None:
         data = {"note": "OpenLineage JobEvent", "openLineage": _kept(event)}
         found.append(reporter.observed(MAIN, "Commented", data, observe))
-        return EventReports(name, request, begins, event.run_id, found)
+        return EventReports(name, event.time, request, begins, event.run_id, found)
     sets = _datasets(event)
     type_, data = _report(event, project, sets)
     found.append(reporter.reported(MAIN, type_, data))
     if sets and event.type in {EventType.START, EventType.RUNNING}:
         output = {"runId": event.run_id, "output": sets}
         found.append(reporter.reported(DATASETS_PART, "ProgressReported", output))
-    return EventReports(name, request, begins, event.run_id, found)
+    return EventReports(name, event.time, request, begins, event.run_id, found)
 
 
 class _Reporter(NamedTuple):
