@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -23,21 +23,19 @@ from jobledger.domain.states import JobState
 from jobledger.infra import Ledger
 from jobledger.infra.errors import AttachError, LedgerUnavailableError, SourceUnavailableError
 from jobledger.infra.eventstore.writes.pending import Pending
-from jobledger.infra.postgres.connections import connect, conninfo, schema_of
-from jobledger.infra.postgres.migrate import migrate
 from jobledger.infra.sources.attach import follower as following
 from jobledger.infra.sources.attach import slot as slot_module
 from jobledger.infra.sources.attach.follower import Follower, known_system, slot_name
 from jobledger.infra.sources.attach.slot import Slot, lsn_number
 from jobledger.infra.sources.mapping.model import ATTACHED, Mapping, read_mapping, shipped
-from jobledger.infra.upkeep.rebuild import rebuild_all
 
 from tests.clusters import Cluster, new_cluster
 from tests.command_line import Cli
-from tests.databases import is_waiting
+from tests.databases import copy_database, drop_database, is_waiting, make_database
 from tests.interrupts import interrupted_when
 from tests.ledgers import new_ledger
 from tests.proxies import Proxy
+from tests.schemas import make_ledger
 
 S = JobState
 pytestmark = pytest.mark.slow
@@ -699,51 +697,32 @@ def test_a_ledger_restored_to_an_earlier_moment_has_a_gap_that_is_recorded(
 ) -> None:
     made, changed, expected = ROWS["river"]
     run(database, *made, "CREATE TABLE others (n integer)")
-    with database_with_ledger(source, "now") as now:
-        with Ledger.open(now, "test") as ledger:
-            attached = follower(ledger, database, "river")
-            attached.begin()
-            run(database, changed[0])
-            carry_over(attached)
-            run(database, "INSERT INTO others VALUES (1)")
-            assert attached.carry_over() == 0  # The source removes this part of its log, too.
-        source.execute("CREATE DATABASE backup TEMPLATE now")
-        with Ledger.open(now, "test") as ledger:
-            run(database, *changed[1:])
-            carry_over(follower(ledger, database, "river"))
-    backup = psycopg.conninfo.make_conninfo(source.dsn, dbname="backup")
-    with dropped_database(source, "backup"), Ledger.open(backup, "test") as ledger:
+    now = make_database(source.dsn, "now")
+    name = make_ledger(now)
+    with Ledger.open(now, name) as ledger:
+        attached = follower(ledger, database, "river")
+        attached.begin()
+        run(database, changed[0])
+        carry_over(attached)
+        run(database, "INSERT INTO others VALUES (1)")
+        assert attached.carry_over() == 0  # The source removes this part of its log, too.
+    backup = copy_database(source.dsn, "now", "backup")
+    with Ledger.open(now, name) as ledger:
+        run(database, *changed[1:])
+        carry_over(follower(ledger, database, "river"))
+    with Ledger.open(backup, name) as ledger:
         attached = follower(ledger, database, "river")
         with pytest.raises(AttachError, match="earlier moment: detached; attach again"):
             attached.carry_over()
         gap = ledger.history("projects/p/jobs/attach.jobledger_test_river")[-1]
         assert gap.type == "Failed"
-        assert (
-            f"has the changes up to {gap.json['gap']['fromLsn']}, as"
-            in gap.json["error"]["message"]
-        )
+        assert f"the changes up to {gap.json['gap']['fromLsn']}," in gap.json["error"]["message"]
         assert attached.must_begin()
         attached.begin()
         carry_over(attached)
         assert jobs(ledger) == expected
-
-
-@contextmanager
-def database_with_ledger(server: Cluster, name: str) -> Iterator[str]:
-    """A database with the ledger `test`, for as long as the block."""
-    server.execute(f"CREATE DATABASE {name}")
-    dsn = psycopg.conninfo.make_conninfo(server.dsn, dbname=name)
-    with dropped_database(server, name):
-        with connect(conninfo(dsn, schema_of("test"))) as connection:
-            migrate(connection, "test", rebuild_all)
-        yield dsn
-
-
-@contextmanager
-def dropped_database(server: Cluster, name: str) -> Iterator[None]:
-    """Drops a database after the block."""
-    yield
-    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    for of in ("now", "backup"):
+        drop_database(source.dsn, of)
 
 
 def test_no_change_is_lost_while_the_ledger_is_away(
