@@ -21,6 +21,7 @@ from jobledger.infra.proof.signing.keys import (
     write_private,
 )
 from jobledger.infra.proof.signing.resumption import Resumption
+from jobledger.infra.proof.signing.signed_database import check_database
 from jobledger.infra.proof.signing.signer import Signer
 from jobledger.infra.read.store import Store
 from jobledger.infra.settings import Settings
@@ -92,6 +93,7 @@ def resume(
 def _signer(connection: Connection, settings: Settings) -> tuple[Signer, int]:
     origin = Tree().log_state(connection).origin
     keys = require_keys(settings, origin)
+    check_database(settings, connection, origin)
     epochs = sum(record.kind == RESUMED for record in read_records(connection))
     return Signer(origin, keys, last_signed_file(settings, origin)), 2 + epochs
 

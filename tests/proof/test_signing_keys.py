@@ -49,7 +49,13 @@ def test_key_files_are_readable_by_their_owner_only(quiet: Ledger, home: Path) -
     new_key(quiet)
     signed(quiet)
     files = [path for path in home.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".key", ".checkpoint", ".lock", ".origin"}
+    assert {path.suffix for path in files} == {
+        ".key",
+        ".checkpoint",
+        ".database",
+        ".lock",
+        ".origin",
+    }
     assert all(path.stat().st_mode & 0o077 == 0 for path in files)
     assert (home / "keys").stat().st_mode & 0o077 == 0
 

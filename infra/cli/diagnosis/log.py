@@ -14,6 +14,7 @@ from jobledger.infra.proof.signing.checkpoints import Checkpoint
 from jobledger.infra.proof.signing.keys import find_keys, key_file, last_signed_file, read_text
 from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.proof.signing.pins import check_pinned
+from jobledger.infra.proof.signing.signed_database import check_database
 from jobledger.infra.proof.signing.signer import MAX_AHEAD_SECONDS, check_growth, read_kept
 from jobledger.infra.settings import Settings
 
@@ -50,6 +51,10 @@ def _check_name(connection: Connection, settings: Settings, origin: str, count: 
         check_pinned(settings, connection, origin)
     except ProofError as error:
         return problem("keys", error.why, "restore the ledger that was here, or delete the file")
+    try:
+        check_database(settings, connection, origin)
+    except ProofError as error:
+        return problem("keys", error.why, "jobledger init, unless it is a copy")
     place = _place(settings, str(key_file(settings, origin)))
     return ok("keys", f"{count} of {origin} in {place}")
 

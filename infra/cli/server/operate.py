@@ -19,6 +19,7 @@ from jobledger.infra.postgres.server import server
 from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.publishing.checkpointer import Checkpointer
 from jobledger.infra.proof.signing.origin import name_log
+from jobledger.infra.proof.signing.signed_database import copied_from
 from jobledger.infra.settings import Settings
 from jobledger.infra.upkeep.rebuild import rebuild as rebuild_projection
 from jobledger.infra.upkeep.rebuild import rebuild_all
@@ -69,12 +70,17 @@ def init(
             changed |= place(connection)
         rights = {Right.READ: read_to, Right.APPEND: grant_to, Right.SIGN: sign_as}
         _grant(connection, aim.ledger, rights)
-        keys = name_log(connection, Settings(), origin)
         log = Tree().log_state(connection)
+        signed_in = copied_from(Settings(), connection, log.origin)
+        keys = name_log(connection, Settings(), origin)
     if log.size < log.events:
         with closing(Checkpointer(server(aim.dsn, aim.ledger), Settings())) as checkpointer:
             checkpointer.checkpoint()
     say(f"ledger {aim.ledger!r} is {'ready' if changed else 'up to date'}")
+    if signed_in is not None:
+        aside(
+            f"its log was signed in another database ({signed_in}), and is signed in this one from now on"
+        )
     for key in keys:
         aside(f"its log's public key: {key}")
 

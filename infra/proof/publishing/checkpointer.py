@@ -23,6 +23,7 @@ from jobledger.infra.proof.log.tree import Tree
 from jobledger.infra.proof.signing.keys import find_keys, last_signed_file
 from jobledger.infra.proof.signing.notes import Note
 from jobledger.infra.proof.signing.pins import pin
+from jobledger.infra.proof.signing.signed_database import check_database, keep_database
 from jobledger.infra.proof.signing.signer import Signer
 from jobledger.infra.settings import Settings
 from psycopg.errors import LockNotAvailable
@@ -179,8 +180,10 @@ class Checkpointer:
         keys = find_keys(self._settings, origin)
         if not keys:
             return None
+        check_database(self._settings, connection, origin)
         if not self._is_pinned:
             pin(self._settings, connection, origin)
+            keep_database(self._settings, connection, origin)
             self._is_pinned = True
         note = Signer(origin, keys, last_signed_file(self._settings, origin)).sign(
             connection, self._tree

@@ -34,6 +34,11 @@ def last_signed_file(settings: Settings, origin: str) -> Path:
     return keys_folder(settings) / f"{_plain(origin)}.checkpoint"
 
 
+def database_file(settings: Settings, origin: str) -> Path:
+    """Returns the path of the file that names the database in which a log was last signed."""
+    return keys_folder(settings) / f"{_plain(origin)}.database"
+
+
 def epoch_file(settings: Settings, origin: str, epoch: int) -> Path:
     """Returns the path of a log's statement that it was resumed after a loss."""
     return keys_folder(settings) / f"{_plain(origin)}.epoch-{epoch}"

@@ -10,6 +10,7 @@ from jobledger.infra.proof.signing.algorithms import SIGNATURE
 from jobledger.infra.proof.signing.keys import create_key, find_keys
 from jobledger.infra.proof.signing.notes import SigningKey, VerifierKey
 from jobledger.infra.proof.signing.pins import pin
+from jobledger.infra.proof.signing.signed_database import keep_database
 from jobledger.infra.proof.signing.signer import read_kept
 from jobledger.infra.settings import Settings
 from psycopg import errors
@@ -48,6 +49,8 @@ def name_log(
     keys = find_keys(settings, wanted)
     if not keys and read_kept(connection) is None:
         keys = [create_key(settings, wanted)]
+    if keys:
+        keep_database(settings, connection, wanted)
     return [key.verifier for key in keys]
 
 
