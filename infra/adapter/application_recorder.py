@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event as Signal
 from threading import Thread
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from eventsourcing import persistence, postgres
@@ -25,6 +25,7 @@ from psycopg.rows import dict_row
 READ_STREAM: Final = sql.load(__package__, "read_stream")
 READ_STREAM_BACKWARDS: Final = sql.load(__package__, "read_stream_backwards")
 READ_NOTIFICATIONS: Final = sql.load(__package__, "read_notifications")
+IS_PRUNED: Final = sql.load(__package__, "is_pruned")
 POLL_SECONDS: Final = 0.01
 """How often a subscription looks for new events."""
 
@@ -113,6 +114,18 @@ class LedgerApplicationRecorder(postgres.PostgresApplicationRecorder):
             raise persistence.DataError(str(BeyondEndError("gt", gt, end)))
         return LedgerSubscription(recorder=self, gt=gt, topics=topics)
 
+    def check_pruned(self, position: int) -> None:
+        """Raises DataError if a missing event was not pruned, and is not still to come to a standby."""
+        with self.datastore.get_connection() as connection:
+            row = connection.execute(IS_PRUNED, {"position": position}).fetchone()
+        if not row or not row["is_pruned"]:
+            self.refuse_lost(position)
+
+    def refuse_lost(self, position: int) -> NoReturn:
+        """Raises DataError for an event that the ledger lost after it was read."""
+        end = self.max_notification_id() or 0
+        raise persistence.DataError(str(BeyondEndError("gt", position, end)))
+
 
 class LedgerProcessRecorder(
     postgres.PostgresTrackingRecorder, LedgerApplicationRecorder, persistence.ProcessRecorder
@@ -163,6 +176,9 @@ class LedgerSubscription(persistence.ListenNotifySubscription[LedgerApplicationR
     def __init__(
         self, recorder: LedgerApplicationRecorder, gt: int | None = None, topics: Sequence[str] = ()
     ) -> None:
+        self._last_read: persistence.Notification | None = None
+        """The last notification; None if it was not read, or pruned."""
+        # This begins to pull.
         super().__init__(recorder=recorder, gt=gt, topics=topics)
         self._stopped = Signal()
         self._look_thread = Thread(target=self._look, daemon=True)
@@ -178,6 +194,43 @@ class LedgerSubscription(persistence.ListenNotifySubscription[LedgerApplicationR
             super().__exit__(*args, **kwargs)
         finally:
             self._look_thread.join()
+
+    def _pull(self) -> None:
+        """Puts new notifications into the queue, as the library does.
+
+        The last one is read again with them, to see whether the ledger lost it: after a failover or a
+        restored backup, another event may be at its position.
+        """
+        while not self._has_been_stopped:
+            self._has_been_notified.clear()
+            found = self._recorder.select_notifications(
+                start=self._last_notification_id or 0,
+                limit=self._select_limit + 1,
+                topics=self._topics,
+            )
+            if new := self._after_last(found):
+                try:
+                    self._notifications_queue.put(new)
+                except persistence.ShutDown:
+                    break
+                self._last_read, self._last_notification_id = new[-1], new[-1].id
+            if len(found) <= self._select_limit:
+                break
+
+    def _after_last(
+        self, found: Sequence[persistence.Notification]
+    ) -> Sequence[persistence.Notification]:
+        """Returns the notifications after the last one; raises DataError if the ledger lost it."""
+        last, position = self._last_read, self._last_notification_id
+        if found and found[0].id == position:
+            if last is not None and last != found[0]:
+                self._recorder.refuse_lost(position)
+            self._last_read = found[0]
+            return found[1:]
+        if last is not None:
+            self._recorder.check_pruned(last.id)
+            self._last_read = None
+        return found
 
     def _look(self) -> None:
         seen: int | None = None

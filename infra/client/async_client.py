@@ -29,7 +29,7 @@ from jobledger.infra.client.client import (
     headers_of,
 )
 from jobledger.infra.client.exchanges import Exchange, Given
-from jobledger.infra.client.feed import Decoder
+from jobledger.infra.client.feed import CatchUp, Decoder
 from jobledger.infra.client.refusals import OK
 from jobledger.infra.client.retrying import Tries, refusal, unavailable
 from jobledger.infra.eventstore.methods.request import About, about_command, about_report
@@ -239,16 +239,13 @@ class AsyncClient(Verbs[Coroutine[Any, Any, Job]]):
 
     @documented(Client.events)
     async def events(self, after: int = 0, *, follow: bool = True) -> AsyncIterator[RecordedEvent]:
-        read: RecordedEvent | None = None
-        while True:
-            events, last = await self._exchange(exchanges.events(after, EVENTS_PAGE))
-            for event in events:
+        catch_up = CatchUp(after)
+        while not catch_up.is_at_end:
+            page = await self._exchange(exchanges.events(catch_up.start, EVENTS_PAGE))
+            for event in catch_up.new(page):
                 yield event
-            if last == after:
-                break
-            after, read = last, events[-1] if events else None
         if follow:
-            async for event in self._follow(after, read):
+            async for event in self._follow(catch_up.after, catch_up.read):
                 yield event
 
     async def _follow(self, after: int, read: RecordedEvent | None) -> AsyncIterator[RecordedEvent]:

@@ -18,7 +18,7 @@ from jobledger.domain.values.moments import Clock, Moment
 from jobledger.infra.client import exchanges
 from jobledger.infra.client.documentation import documented_for_server
 from jobledger.infra.client.exchanges import Exchange, Given
-from jobledger.infra.client.feed import Decoder
+from jobledger.infra.client.feed import CatchUp, Decoder
 from jobledger.infra.client.refusals import OK
 from jobledger.infra.client.retrying import Tries, refusal, unavailable
 from jobledger.infra.eventstore.methods.request import About, about_command, about_report
@@ -328,15 +328,12 @@ class Client(Verbs[Job]):
 
     @documented_for_server(Reader.events)
     def events(self, after: int = 0, *, follow: bool = True) -> Iterator[RecordedEvent]:
-        read: RecordedEvent | None = None
-        while True:
-            events, last = self._exchange(exchanges.events(after, EVENTS_PAGE))
-            yield from events
-            if last == after:
-                break
-            after, read = last, events[-1] if events else None
+        catch_up = CatchUp(after)
+        while not catch_up.is_at_end:
+            page = self._exchange(exchanges.events(catch_up.start, EVENTS_PAGE))
+            yield from catch_up.new(page)
         if follow:
-            yield from self._follow(after, read)
+            yield from self._follow(catch_up.after, catch_up.read)
 
     def _follow(self, after: int, read: RecordedEvent | None) -> Iterator[RecordedEvent]:
         tries = Tries(self._retries)

@@ -17,6 +17,7 @@ from jobledger.domain.values.canonical import JsonObject
 from jobledger.domain.values.moments import Clock, Moment
 from jobledger.domain.values.names import check_zone, parse_name
 from jobledger.infra.client import parsing
+from jobledger.infra.client.feed import EventsPage
 from jobledger.infra.eventstore.json_view import time_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.eventstore.verbs import About
@@ -203,13 +204,15 @@ def tree(name: str, as_of: Given, clock: Clock | str | None) -> Exchange[Tree]:
     )
 
 
-def events(after: int, size: int) -> Exchange[tuple[list[RecordedEvent], int]]:
-    """Events of the feed after a position, and the last position that was looked at."""
+def events(after: int, size: int) -> Exchange[EventsPage]:
+    """Events of the feed after a position."""
     query = {"after": str(parse_count("after", after)), "pageSize": str(size)}
     return Exchange(
         "GET",
         f"{ROOT}/events",
-        lambda answer: (parsing.events_of(answer), answer["lastPosition"]),
+        lambda answer: EventsPage(
+            parsing.events_of(answer), answer["lastPosition"], answer.get("prunedPositions", [])
+        ),
         query,
     )
 

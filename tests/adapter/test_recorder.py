@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,6 +30,7 @@ from jobledger.domain.events import Event as JobEvent
 from jobledger.domain.job import Job, project_job
 from jobledger.infra import Ledger
 from jobledger.infra.adapter.recorder import Factory
+from jobledger.infra.retention.archive import Export
 
 
 @pytest.fixture
@@ -222,3 +225,42 @@ def test_a_consumer_ahead_of_the_ledger_gets_its_last_position(
             application.recorder.subscribe(gt=2)
         with application.recorder.subscribe(gt=1):
             pass
+
+
+@pytest.mark.parametrize("new", [0, 1, 3])
+def test_a_subscription_gets_an_error_if_the_ledger_lost_what_it_read(
+    env: dict[str, str], dsn: str, ledger_name: str, new: int
+) -> None:
+    with Factory(env) as factory, Ledger.open(dsn, ledger_name) as ledger:
+        recorder = factory.application_recorder()
+        for number in range(3):
+            recorder.insert_events([StoredEvent(uuid4(), 1, "topic", f"lost{number}".encode())])
+        with recorder.subscribe() as subscription:
+            assert [each.id for each in islice(subscription, 3)] == [1, 2, 3]
+            with ledger.connection() as connection, connection.transaction():
+                connection.execute("SET LOCAL session_replication_role = replica")
+                connection.execute("DELETE FROM events WHERE position > 1")
+                connection.execute("UPDATE head SET size = 1")
+                for position in range(2, 2 + new):
+                    connection.execute(
+                        "INSERT INTO events (position, name, version, type, schema, recorded_time, data)"
+                        " VALUES (%s, %s, 1, 'topic', 0, now(), 'new')",
+                        (position, str(uuid4())),
+                    )
+                connection.execute("UPDATE head SET size = %s", (1 + new,))
+            with pytest.raises(DataError, match=f"the ledger's last position is {1 + new}"):
+                next(subscription)
+
+
+def test_a_subscription_goes_on_if_what_it_read_was_pruned(
+    env: dict[str, str], dsn: str, ledger_name: str, tmp_path: Path
+) -> None:
+    of_texts = env | {"ORIGINATOR_ID_TYPE": "text"}
+    with Factory(of_texts) as factory, Ledger.open(dsn, ledger_name) as ledger:
+        recorder = factory.application_recorder()
+        ledger.create("projects/p/jobs/a")
+        ledger.succeeded("projects/p/jobs/a")
+        with recorder.subscribe() as subscription:
+            assert [each.topic for each in islice(subscription, 2)] == ["Created", "Succeeded"]
+            ledger.prune(datetime.now(UTC), Export(tmp_path / "old.jsonl", is_there=False))
+            assert next(subscription).originator_id == "ledger/prunings"

@@ -344,6 +344,27 @@ def test_a_feed_that_connects_again_finds_that_what_it_read_was_lost(dsn: str, k
                     next(feed)
 
 
+@pytest.mark.parametrize("client_form", [Client, Waited])
+@pytest.mark.parametrize("new", [0, 2])
+def test_the_next_page_of_a_feed_finds_that_what_was_read_was_lost(
+    client_form: Any, dsn: str, new: int
+) -> None:
+    with new_server(dsn) as server:
+        for number in range(3):
+            server.ledger.create(f"projects/p/jobs/lost{number}")
+        with client_form(server.url) as client:
+            feed = client.events(follow=False)
+            assert [event.position for event in islice(feed, 3)] == [1, 2, 3]
+            with server.ledger.connection() as connection, connection.transaction():
+                connection.execute("SET LOCAL session_replication_role = replica")
+                connection.execute("DELETE FROM events WHERE position > 1")
+                connection.execute("UPDATE head SET size = 1")
+            for number in range(new):
+                server.ledger.create(f"projects/p/jobs/new{number}")
+            with pytest.raises(BeyondEndError, match=f"the ledger's last position is {1 + new}"):
+                next(feed)
+
+
 def test_a_feed_that_is_refused_is_asked_for_as_often_as_any_request(server: Server) -> None:
     transport = Full(lambda _: False)
     with (
