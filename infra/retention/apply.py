@@ -216,7 +216,7 @@ def keep_applying(
     while not stopping.is_set():
         pause = SHORT_PAUSE_SECONDS
         try:
-            with store.reader.connection() as connection, _alone(connection) as applies:
+            with store.reader.connection() as connection, applying(connection) as applies:
                 if applies:
                     _say(apply_retention(store, log, folder, actor=ACTOR))
                     pause = PAUSE_SECONDS
@@ -239,9 +239,20 @@ def _say(run: RetentionRun) -> None:
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[bool]:
-    """Whether this session applies the rules, from now on until it ends."""
+def applying(connection: Connection, idle_seconds: float = PAUSE_SECONDS) -> Iterator[bool]:
+    """Whether this session applies the rules, from now on until it ends, or is idle for `idle_seconds`.
+
+    A process that is stopped meanwhile does not keep others from it permanently. Two may apply them at once,
+    as by the command.
+
+    Args:
+        connection: A connection of its own.
+        idle_seconds: How long it may be idle.
+
+    Yields:
+        The answer.
+    """
     with translated():
-        row = connection.execute(TRY_KEEPING).fetchone()
+        row = connection.execute(TRY_KEEPING, (f"{idle_seconds * 1000:.0f}",)).fetchone()
     assert row is not None
     yield bool(row[0])

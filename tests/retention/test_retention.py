@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -362,3 +363,15 @@ def test_the_scheduler_applies_the_rules(
     with pytest.raises(JobNotFoundError, match="were pruned"):
         ledger.get(NAME)
     assert "root" not in cli("retention", "drop", "old")
+
+
+def test_a_process_that_is_stopped_keeps_no_other_from_applying_the_rules(ledger: Ledger) -> None:
+    with ledger.connection() as stopped, applying.applying(stopped, 0.2) as applies:
+        assert applies
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with ledger.connection() as other, applying.applying(other) as other_applies:
+                if other_applies:
+                    return
+            time.sleep(0.05)
+    pytest.fail("no other applies them")
