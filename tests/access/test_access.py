@@ -180,6 +180,7 @@ def test_many_at_once_get_a_number_each(tokens: Tokens) -> None:
     assert {tokens.find(secret, NOW).name for _, secret in made} == {name for name, _ in made}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["", "a b", "-a", ".a", "a/b", "ü", "a\n", "a\0", "\udcff", "x" * 65, None, 7]
 )
@@ -191,6 +192,7 @@ def test_other_names_are_refused(tokens: Tokens, name: Any) -> None:
     assert tokens.list() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("project", ["", "a b", "p/locations/l", "-", "p/jobs/y", "x" * 129, "a\n"])
 def test_an_invalid_project_is_refused(tokens: Tokens, project: str) -> None:
     """Above all the empty one, which must not mean all."""
@@ -215,6 +217,7 @@ def test_a_request_without_a_token_is_refused_as_missing(
     assert refused(tokens, secret) == "missing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "secret", [UNKNOWN, UNKNOWN[:-1], "x", "jlt_ü", "\udcff", "\0", "a" * 100_000, UNKNOWN + "\n"]
 )
@@ -297,6 +300,7 @@ def test_a_cached_token_needs_no_server(ledger: Ledger, tokens: Tokens, clock: C
             tokens.find(asked, NOW)
 
 
+@pytest.mark.slow
 def test_many_wrong_secrets_evict_no_valid_one_from_the_cache(tokens: Tokens) -> None:
     secret = tokens.create("a", Role.READER)
     tokens.find(secret, NOW)
@@ -445,6 +449,7 @@ def test_a_token_without_a_name_is_given_one(cli: Cli, ledger: Ledger) -> None:
     assert Tokens(ledger.pool).find(done.stdout.strip(), NOW).name == "reader-2"
 
 
+@pytest.mark.slow
 def test_tokens_are_listed_without_their_secrets(cli: Cli) -> None:
     secret = cli("token", "create", "ci", "--role", "admin", "--expires", "90d").strip()
     cli("token", "create", "old", "--role", "reader", "--project=q")
@@ -499,6 +504,7 @@ def test_each_refusal_is_one_sentence(
     assert len(tokens.list()) == 1
 
 
+@pytest.mark.slow
 def test_the_application_role_may_not_create_or_revoke_tokens(
     dsn: str, ledger: Ledger, tokens: Tokens
 ) -> None:

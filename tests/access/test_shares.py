@@ -32,6 +32,7 @@ class Fake:
         self.is_open = False
 
 
+@pytest.mark.slow
 @given(
     most=st.integers(2, 12),
     steps=st.lists(
@@ -110,6 +111,7 @@ def test_one_address_gets_half_of_the_connections_and_gives_up_its_own() -> None
     assert all(one.is_open for one in yours)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from([None, b"a", b"b"]), st.integers(1, 5)), max_size=40))
 def test_a_caller_holds_at_most_its_share_and_returns_it(
     takes: list[tuple[bytes | None, int]],

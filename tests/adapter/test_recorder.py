@@ -150,6 +150,7 @@ def test_a_stock_projection_misses_nothing_and_sees_nothing_twice_under_16_write
         assert set(runner.projection.view.seen.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_version_taken_by_another_process_is_an_integrity_error(env: dict[str, str]) -> None:
     one, other = Factory(env), Factory(env)
     first, second = one.application_recorder(), other.application_recorder()
@@ -167,6 +168,7 @@ def test_a_version_taken_by_another_process_is_an_integrity_error(env: dict[str,
     other.close()
 
 
+@pytest.mark.slow
 def test_processes_that_begin_at_once_all_find_their_tables(dsn: str, env: dict[str, str]) -> None:
     env = env | {"POSTGRES_SCHEMA": f"race_{os.getpid()}"}
 

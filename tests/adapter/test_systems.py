@@ -161,6 +161,7 @@ def test_a_system_on_one_ledger_is_refused_with_the_setting_to_change(
         pass
 
 
+@pytest.mark.slow
 def test_one_application_may_be_open_many_times_and_another_after_it(env: dict[str, str]) -> None:
     class Others(Application[UUID]):
         name = "others"

@@ -91,6 +91,7 @@ def test_throughput_is_the_ends_in_each_bucket(busy: Ledger) -> None:
     assert answer.moment.position == busy.size()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "within"), [("queue-time", WAITING), ("run-time", RUN)])
 def test_durations_are_measured_for_each_interval(
     busy: Ledger, name: str, within: set[JobState]
@@ -158,6 +159,7 @@ def test_concurrency_is_exact_at_each_instant(busy: Ledger, by: str) -> None:
     assert times == [times[0] + n * timedelta(hours=3) for n in range(len(times))]
 
 
+@pytest.mark.slow
 def test_failures_are_counted_by_message_with_the_latest_job(busy: Ledger) -> None:
     content: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
     for time, event in taken(busy.events(follow=False)):
@@ -176,6 +178,7 @@ def test_failures_are_counted_by_message_with_the_latest_job(busy: Ledger) -> No
     assert sum(row[3] for row in teams) == 2
 
 
+@pytest.mark.slow
 def test_attempts_are_those_of_jobs_that_ended(busy: Ledger) -> None:
     counted: Counter[tuple[int, str]] = Counter()
     retries = Counter(e.name for e in busy.events(follow=False) if e.type == "Retried")
@@ -204,6 +207,7 @@ def test_reporters_of_what_changes_no_state_are_measured(ledger: Ledger) -> None
     assert (actor, worker, count) == ("node-7", "", 3)
 
 
+@pytest.mark.slow
 def test_an_empty_ledger_has_empty_reports(ledger: Ledger, tmp_path: Path) -> None:
     for name in REPORTS:
         assert report(ledger.reader, name).rows == []

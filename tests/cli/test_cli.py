@@ -187,6 +187,7 @@ def test_data_of_any_depth_is_printed(cli: Cli, ledger: Ledger) -> None:
     assert cli("history", "deep", "--format", "csv").count('""in""') == 252
 
 
+@pytest.mark.slow
 def test_times_with_nanoseconds_are_cut_to_microseconds(cli: Cli) -> None:
     time = "2020-07-30T00:30:03.082421999Z"
     cli("record", "ns", "Created", "--time", time)
@@ -198,6 +199,7 @@ def test_times_with_nanoseconds_are_cut_to_microseconds(cli: Cli) -> None:
         assert len(json.loads(cli("list", "--filter", filter_, "--json"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
@@ -255,6 +257,7 @@ def test_verify_names_what_differs_and_exits_1(cli: Cli, ledger: Ledger) -> None
     assert cli.child("verify", "--json").returncode == 1
 
 
+@pytest.mark.slow
 def test_reports_by_hand(cli: Cli) -> None:
     cli(
         "record",

@@ -99,6 +99,7 @@ def test_a_missing_ledger(examined: Cli) -> None:
     assert "init" in problem(examined, "schema", "--ledger", "nowhere")
 
 
+@pytest.mark.slow
 def test_a_role_without_grants_gets_the_command_that_grants_them(
     examined: Cli, desk: Desk, dsn: str
 ) -> None:

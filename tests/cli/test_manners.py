@@ -41,6 +41,7 @@ PUBLIC_ERRORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", PUBLIC_ERRORS)
 def test_every_error_has_the_exit_code_of_its_kind(error: type[LedgerError]) -> None:
     named = [cls for cls in error.__mro__ if cls in EXIT_CODES]
@@ -50,6 +51,7 @@ def test_every_error_has_the_exit_code_of_its_kind(error: type[LedgerError]) -> 
     assert code in {1, 2, 3, 4, 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -105,6 +107,7 @@ def test_an_invalid_option_names_its_value_and_what_would_be_right(
     assert f"Invalid value for {why}" in words
 
 
+@pytest.mark.slow
 def test_label_sets_labels_as_labels_does(cli: Cli, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x", {"team": "a"})
     for words in (["label"], ["label", "set"], ["labels"]):
@@ -114,6 +117,7 @@ def test_label_sets_labels_as_labels_does(cli: Cli, ledger: Ledger) -> None:
     assert "Did you mean 'tasks'?" in cli.run("label", "taks", "x").stderr
 
 
+@pytest.mark.slow
 def test_commands_for_operators_change_jobs(cli: Cli, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x", {"team": "a", "env": "b"})
     assert cli("pause", "x", "--reason", "lunch") == "projects/p/jobs/x v2: PAUSED\n"
@@ -203,6 +207,7 @@ def test_an_error_comes_without_a_header(cli: Cli, form: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [("show", "x"), ("history", "x", "--wide"), ("blame", "x"), ("diff", "x", "--from", "v1")],

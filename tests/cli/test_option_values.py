@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from jobledger.infra.cli.commands import COMMANDS
 from jobledger.infra.cli.lazy import Unloaded
 
@@ -14,6 +15,7 @@ HUGE = "9" * 20
 MOMENTS = {"--as-of", "--from", "--to", "--until", "--time", "--before", "--end", "--expires"}
 
 
+@pytest.mark.slow
 def test_a_number_that_is_too_large_is_named(cli: Cli) -> None:
     found = list(_options(int, tuple[int, int]))
     assert len(found) > 10
@@ -25,6 +27,7 @@ def test_a_number_that_is_too_large_is_named(cli: Cli) -> None:
         assert HUGE in done.stderr, (command, option)
 
 
+@pytest.mark.slow
 def test_a_moment_that_is_empty_is_refused(cli: Cli) -> None:
     found = [(command, option) for command, option in _options(str) if option in MOMENTS]
     assert len(found) > 10

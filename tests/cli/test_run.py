@@ -86,6 +86,7 @@ def test_a_queued_job_is_run_in_its_first_attempt(run: Runs, ledger: Ledger) -> 
     assert ledger.get(NAME).spec == {"made": "by a scheduler"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["started", "paused"])
 def test_a_run_after_one_that_never_reported_its_end_is_a_new_attempt(
     run: Runs, ledger: Ledger, state: str, capsys: pytest.CaptureFixture[str]
@@ -124,6 +125,7 @@ def test_a_run_of_a_job_that_is_being_cancelled_is_reported(
     assert "is CANCELLING, so that Started is kept as Contradicted" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [str.upper, str.lower])
 def test_a_started_command_gets_no_secrets_in_its_environment(
     run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Callable[[str], str]

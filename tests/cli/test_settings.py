@@ -53,6 +53,7 @@ def test_the_table_in_the_documents_is_the_list() -> None:
     assert all(f"JOBLEDGER_{name}" in DOCUMENTED for name in GIVEN_TO_PROGRAMS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIABLES)
 def test_the_command_shows_each_variable(name: str) -> None:
     value = "password=hidden host=shown" if name == "DSN" else "hidden" if name in SECRETS else "x"

@@ -149,6 +149,7 @@ def test_the_table_says_what_the_command_says(name: str) -> None:
     assert f"Usage: jobledger {name} " in explained.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_mistyped_command_suggests_the_right_one(name: str) -> None:
     mistyped = f"{name[:-1]}_"
@@ -159,6 +160,7 @@ def test_a_mistyped_command_suggests_the_right_one(name: str) -> None:
     assert f"'{name}'" in answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "command"),
     [(word, command) for command, words in OTHER_WORDS.items() for word in words.split()],
@@ -278,6 +280,7 @@ def test_settings_are_read_from_the_environment(no_variables: pytest.MonkeyPatch
     assert "secret" not in repr(settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "value"),
     [*((t, True) for t in ("1", "TRUE", "t", "Yes", "y", "on")),

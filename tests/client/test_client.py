@@ -243,6 +243,7 @@ def test_errors_are_those_of_the_ledger(client: Any, server: Server, project: st
 WITHOUT_ZONE = datetime(2026, 1, 31, 12)  # noqa: DTZ001  that is what is tested
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -419,6 +420,7 @@ def test_an_unreachable_server_is_tried_again_and_then_named_in_the_error(free: 
             next(client.events())
 
 
+@pytest.mark.slow
 def test_a_tree_from_the_server_equals_the_ledgers(client: Any, server: Server) -> None:
     top, below, deep, foreign = (
         f"projects/{project}/jobs/tree_{type(client).__name__}_{name}"
@@ -452,6 +454,7 @@ def test_a_tree_has_what_its_reader_may_see(dsn: str) -> None:
                 client.tree("projects/q/jobs/a")
 
 
+@pytest.mark.slow
 def test_holds_and_rules_through_the_server_are_the_ledgers(
     client: Any, server: Server, project: str
 ) -> None:

@@ -18,6 +18,7 @@ OWN = [name for name, value in vars(Client).items() if name[0] != "_" and callab
 """The methods of the client itself; verbs have the documentation of the ledger's."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [Client, AsyncClient])
 @pytest.mark.parametrize("name", OWN)
 def test_a_method_describes_all_its_parts(form: type, name: str) -> None:

@@ -28,6 +28,7 @@ def report(type_: type[Data] = e.Succeeded, **fields: Any) -> Data:
     return type_.model_validate(fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -66,6 +67,7 @@ TWICE = (e.Created(), e.Started(run_id="a"), e.Retried(attempts_begun=1), e.Star
 UNNAMED_END = (e.Created(), e.Started(), e.Failed())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("past", "expected", "ahead"),
     [

@@ -58,6 +58,7 @@ NEW = Created(labels={"team": "a"}, spec={"x": 1})
 ENDED = (NEW, Failed())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("past", "command", "facts"),
     [
@@ -143,6 +144,7 @@ LABELS, CONFIG, POLICY = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("past", "command", "hours", "placement"),
     [

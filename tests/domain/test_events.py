@@ -59,6 +59,7 @@ def test_there_is_a_golden_event_of_every_type() -> None:
     assert newest == {type_: cls.schema_number for type_, cls in EVENT_TYPES.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", golden(), ids=lambda event: f"{event['type']}{event['schema']}")
 def test_an_event_stored_long_ago_is_read_and_would_be_stored_the_same(
     event: dict[str, Any],
@@ -110,6 +111,7 @@ def test_bytes_are_those_of_rfc_8785(value: dict[str, Any]) -> None:
     assert canonical.decode(canonical.encode(value)) == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "characters",
     [

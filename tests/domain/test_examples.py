@@ -69,6 +69,7 @@ def test_boxes_are_read_one_a_label() -> None:
     assert type(read_truth(BOXED, expected).boxes[0].x0) is float
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "why"),
     [

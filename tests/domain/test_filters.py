@@ -28,6 +28,7 @@ def is_(field: str, value: str, comparator: str = "=", **wild: tuple[bool, bool]
 A, C, E = is_("a", "b"), is_("c", "d"), is_("e", "f")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "tree"),
     [

@@ -106,6 +106,7 @@ STATES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(STATES), min_size=1, max_size=12))
 def test_the_job_is_in_the_state_that_was_reported_last(reports: list[Data]) -> None:
     """Only a job that is being cancelled can contradict it: the lifecycle allows it nothing but an end."""

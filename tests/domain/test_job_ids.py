@@ -52,11 +52,13 @@ def test_the_encoding_is_reversible_and_always_a_name(original: str) -> None:
     parse_name(f"projects/p/jobs/{encoded}")
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("_x5F[a", min_size=1, max_size=8), min_size=2, unique=True))
 def test_two_ids_never_become_one(originals: list[str]) -> None:
     assert len({job_id(original) for original in originals}) == len(originals)
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,100}", fullmatch=True))
 def test_an_id_that_is_one_of_the_ledgers_stays_as_it_is(plain: str) -> None:
     assert job_id(plain) == plain

@@ -79,6 +79,7 @@ STAGES: tuple[Stage, ...] = (ABSENT, *JobState, DELETED)
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
 @pytest.mark.parametrize("event", EVENT_TYPES)
 @pytest.mark.parametrize("kind", TABLES)
@@ -89,6 +90,7 @@ def test_an_event_may_follow_just_the_states_the_design_names(
     assert allowed(event, stage, kind) == (stage.name in may_follow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", EVENT_TYPES)
 @pytest.mark.parametrize("kind", TABLES)
 def test_an_event_may_begin_an_attempt_after_just_these_states(event: str, kind: str) -> None:
@@ -110,6 +112,7 @@ def test_states_are_those_of_vertex_ai() -> None:
     assert {s.name: s.value for s in JobState} == {n: i for i, n in enumerate(names.split(), 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", JobState)
 @pytest.mark.parametrize("event", sorted(EVENT_TYPES.keys() - {"Contradicted"}))
 def test_a_report_is_kept_as_it_is_or_as_contradicted(event: str, state: JobState) -> None:
@@ -133,6 +136,7 @@ def test_a_report_is_kept_as_it_is_or_as_contradicted(event: str, state: JobStat
     assert after.version == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", sorted(EVENT_TYPES.keys() - {"Contradicted"}))
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_late_end_replaces_the_expiry_of_a_lost_attempt(event: str, lost: bool) -> None:

@@ -19,6 +19,7 @@ from jobledger.infra import Ledger
 NAME = "projects/p/jobs/x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", EVENT_TYPES)
 def test_an_event_type_in_another_case_is_suggested(type_: str) -> None:
     for written in (type_.lower(), type_.upper(), type_[0].lower() + type_[1:], f"{type_}s"):

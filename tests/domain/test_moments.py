@@ -38,6 +38,7 @@ def test_versions_and_positions_are_moments_by_themselves(text: str, moment: AsO
         assert parse_as_of(text, clock, NOW) == moment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "at"),
     [

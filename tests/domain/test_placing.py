@@ -45,6 +45,7 @@ LABELS = LabelsChanged(labels={})
 AS_RECORDED, CONTRADICTED = "as recorded", "contradicted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("past", "report", "hours", "expected"),
     [

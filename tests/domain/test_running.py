@@ -140,6 +140,7 @@ def test_an_actor_is_printable_and_short() -> None:
     assert actor_name("a\nb", "h" * 300) == f"a?b@{'h' * 252}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [None, *JobState])
 @pytest.mark.parametrize("run_ids", [(), ("r",), ("r", "s"), ("s", "r"), ("r", None)])
 def test_only_a_live_job_in_that_attempt_is_lost(

@@ -65,6 +65,7 @@ def firings(text: str, count: int, since: datetime = NOW) -> list[str]:
     return entries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "due"),
     [
@@ -197,6 +198,7 @@ def test_evaluation_jobs_run_at_ten_every_so_many_days(
     assert due == [datetime(2026, 11, day, 10, tzinfo=UTC) for day in runs]
 
 
+@pytest.mark.slow
 @given(schedules, moments)
 def test_times_only_ever_increase(schedule: Schedule, moment: datetime) -> None:
     due = [moment]
@@ -209,6 +211,7 @@ def test_times_only_ever_increase(schedule: Schedule, moment: datetime) -> None:
     assert schedule.interval(moment) == due[2] - due[1]
 
 
+@pytest.mark.slow
 @given(schedules, moments, st.integers(0, 999))
 def test_no_time_is_left_out(schedule: Schedule, moment: datetime, part: int) -> None:
     """Asked from anywhere before the next time, the answer is that time (but for plain intervals)."""
@@ -219,6 +222,7 @@ def test_no_time_is_left_out(schedule: Schedule, moment: datetime, part: int) ->
         assert schedule.next_after(between) == due
 
 
+@pytest.mark.slow
 @given(schedules, moments)
 def test_google_runs_at_ten_and_in_the_future(schedule: Schedule, last: datetime) -> None:
     due = due_daily(schedule, last)
@@ -229,6 +233,7 @@ def test_google_runs_at_ten_and_in_the_future(schedule: Schedule, last: datetime
     assert again - due == max(1, round(schedule.interval(due) / DAY + 1e-9)) * DAY
 
 
+@pytest.mark.slow
 @given(
     st.builds(
         " ".join,
@@ -258,6 +263,7 @@ def test_a_crontab_is_as_cronsim_reads_it(text: str, moment: datetime) -> None:
     assert due == expected
 
 
+@pytest.mark.slow
 @given(
     st.sets(st.integers(1, 5), min_size=1),
     st.sets(st.integers(0, 6), min_size=1),
@@ -293,6 +299,7 @@ def test_the_last_days_of_months_are_skipped_where_there_are_none() -> None:
         assert due.day <= monthrange(due.year, due.month)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -366,6 +373,7 @@ def test_an_invalid_schedule_is_refused_with_the_reason(text: str, why: str) -> 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @given(
     st.text(max_size=40)
     | st.text("0123456789*/,-#LWLMONFEB ", max_size=20).map("0 0 {}".format)

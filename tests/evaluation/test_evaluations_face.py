@@ -306,6 +306,7 @@ def test_run_times_are_found_however_evaluations_were_written(
         assert searched(rest, parent, f"{START} = {text_of(time)}") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_label", [False, True])
 def test_pages_show_each_evaluation_once_while_others_are_made(
     rest: Any, ledger: Ledger, project: str, parent: str, by_label: bool

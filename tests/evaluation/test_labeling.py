@@ -196,6 +196,7 @@ def test_what_several_people_answered_is_kept_for_all_of_them_or_none(ledger: Le
     assert both == (3, 1, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["LabelingCompleted", "EvaluationCreated", "RunFailed"])
 def test_a_task_is_closed_once_its_run_goes_on(ledger: Ledger, over: str) -> None:
     name = ask_people(ledger, "ab")
@@ -236,6 +237,7 @@ def test_a_crash_before_the_completion_is_reported_loses_nothing(
     assert types(ledger, name)[-2:] == ["LabelingRequested", "LabelingCompleted"]
 
 
+@pytest.mark.slow
 def test_concurrent_answers_are_accepted_up_to_the_wanted_number(ledger: Ledger) -> None:
     name = ask_people(ledger, [str(n) for n in range(20)], replicas=3)
 

@@ -79,6 +79,7 @@ def test_refusals_have_their_codes(http: httpx.Client, server: Server, project: 
         assert refused(http.get(missing))[:2] == (404, "NOT_FOUND")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -182,6 +183,7 @@ def test_with_tokens_the_annotator_is_the_token(dsn: str) -> None:
         assert rows == [("my-reporter",), ("my-reporter/my-reporter",)]
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_and_answers(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     name = ask_people(
         desk.ledger, ["first text", "second"], multi_label=True, labels=["a", "b", "c,d"]
@@ -213,6 +215,7 @@ def test_the_command_line_refuses_in_one_sentence(
     assert capsys.readouterr().err.startswith("jobledger: answers")
 
 
+@pytest.mark.slow
 def test_boxes_and_files_on_the_command_line(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:

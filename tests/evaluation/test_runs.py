@@ -191,6 +191,7 @@ def test_three_runs_open_at_once_close_in_any_order(ledger: Ledger) -> None:
         assert verify(connection).findings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_", "report"),
     [

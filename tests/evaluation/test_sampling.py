@@ -169,6 +169,7 @@ def test_a_truth_is_accepted_once_and_before_a_run_takes_the_sample(ledger: Ledg
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prediction", "field"),
     [
@@ -200,6 +201,7 @@ def test_a_batch_with_an_invalid_prediction_is_refused(
         ledger.record_predictions(name, predictions_of("a") * 10_001)
 
 
+@pytest.mark.slow
 def test_many_at_once_number_samples_without_gaps(ledger: Ledger) -> None:
     name = make_job(ledger, spec_of(example_count=10_000))
 

@@ -269,6 +269,7 @@ def inbox() -> Iterator[tuple[Inbox, str]]:
     controller.stop()
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_falls_short_is_an_event_and_a_mail(
     ledger: Ledger, inbox: tuple[Inbox, str]
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_failure_is_recorded_once_until_something_else_happens(ledger: Ledger)
     assert ledger.history(name)[-1].json["output"][FIELD]["count"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", ["ProgressReported", "Succeeded", "PartiallySucceeded"])
 @pytest.mark.parametrize("field", OWN)
 def test_fields_of_runs_are_refused_in_other_reports(

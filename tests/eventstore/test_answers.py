@@ -129,6 +129,7 @@ def test_a_refusal_names_the_state_of_the_job(ledger: Ledger) -> None:
     assert caught.value.state == JobState.SUCCEEDED.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(3))
 def test_threads_that_write_while_it_is_closed_are_answered_or_refused(
     dsn: str, ledger_name: str, attempt: int

@@ -65,6 +65,7 @@ def test_any_part_may_be_there(
         assert [e.event for e in ledger.history(name)] == [e for e in events if e.name == name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

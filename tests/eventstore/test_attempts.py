@@ -50,6 +50,7 @@ def said(type_: str, **data: Any) -> Data:
     return parse_data(type_, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reports", "state", "attempt"),
     [
@@ -142,6 +143,7 @@ def test_evaluation_jobs_have_runs_and_no_attempts() -> None:
 IDS = st.none() | st.sampled_from([f"r{n}" for n in range(120)])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(IDS, st.integers(0, 1)), max_size=300))
 def test_the_latest_run_ids_are_remembered(named: list[tuple[str | None, int]]) -> None:
     run_ids: attempts.RunIds = ()

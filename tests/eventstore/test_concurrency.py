@@ -63,6 +63,7 @@ def test_64_threads_report_on_many_jobs(ledger: Ledger) -> None:
     assert_sound(ledger, 1920)
 
 
+@pytest.mark.slow
 def test_one_of_64_starts_is_recorded_and_the_others_are_contradicted(
     ledger: Ledger,
 ) -> None:
@@ -77,6 +78,7 @@ def test_one_of_64_starts_is_recorded_and_the_others_are_contradicted(
     assert_sound(ledger, 65)
 
 
+@pytest.mark.slow
 def test_64_threads_with_one_request_id_write_once(ledger: Ledger) -> None:
     with ThreadPoolExecutor(64) as pool:
         jobs = list(pool.map(lambda _: ledger.create(NAME, request_id="same"), range(64)))
@@ -196,6 +198,7 @@ def test_a_feed_that_begins_in_the_middle_knows_the_states(ledger: Ledger) -> No
     assert states == [("ProgressReported", JobState.RUNNING), ("Contradicted", JobState.RUNNING)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", [0, 1, 2, 3])
 def test_a_follower_gets_an_error_if_the_ledger_lost_what_it_read(ledger: Ledger, new: int) -> None:
     for number in range(3):
@@ -212,6 +215,7 @@ def test_a_follower_gets_an_error_if_the_ledger_lost_what_it_read(ledger: Ledger
         next(feed)
 
 
+@pytest.mark.slow
 def test_a_follower_goes_on_if_what_it_read_was_pruned(ledger: Ledger, tmp_path: Path) -> None:
     ledger.create(NAME)
     ledger.cancel(NAME)
@@ -288,6 +292,7 @@ def test_a_cancel_that_races_with_a_worker_is_answered_consistently(
     assert_sound(ledger, ledger.size())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("many", "expected"), [(job_write.MANY_EVENTS, 2), (2, job_write.TRIES_WITH_MANY + 1)]
 )

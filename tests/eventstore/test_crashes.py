@@ -73,6 +73,7 @@ def test_connections_that_break_are_made_again_and_nothing_is_written_twice(
         assert verify(connection).findings == []
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(ledger: Ledger) -> None:
     """The one moment that cannot be seen from outside: committed, and the connection gone before the answer."""
@@ -256,6 +257,7 @@ def test_a_server_whose_predecessor_is_slow_to_die_starts_when_it_has(
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 @pytest.mark.both_forms
 def test_a_full_disk_raises_an_error_of_the_ledger(ledger: Ledger) -> None:

@@ -124,6 +124,7 @@ def closed(dsn: str) -> Iterator[Ledger]:
         yield ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_closed_ledger_raises_an_error_that_says_it_is_closed(
     closed: Ledger, method: str
@@ -173,6 +174,7 @@ OF_OWNERS = {
 """Methods that need the owner, and say so."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [m for m in METHODS if m not in NEED_NO_RIGHT | OF_OWNERS])
 def test_a_missing_grant_is_named_and_how_to_get_it(unread: Ledger, method: str) -> None:
     with raises(MissingGrantError, "permission denied for", "jobledger init --grant-to ROLE"):
@@ -189,6 +191,7 @@ def test_an_existing_job_is_refused_in_one_line(dsn: str, ledger_name: str, form
             ledger.get("projects/p/jobs/b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "expected"),
     [

@@ -66,6 +66,7 @@ def test_a_job_is_the_fold_of_its_events(ledger: Ledger) -> None:
     assert_sound(ledger)
 
 
+@pytest.mark.slow
 def test_there_is_a_method_for_each_command_and_report(ledger: Ledger) -> None:
     name = iter(f"projects/p/jobs/j{n}" for n in range(100))
 
@@ -115,6 +116,7 @@ def test_an_impossible_report_is_kept_as_contradicted(ledger: Ledger) -> None:
     assert_sound(ledger)
 
 
+@pytest.mark.slow
 def test_a_refused_command_changes_nothing(ledger: Ledger) -> None:
     ledger.create(NAME)
     refusals: list[tuple[type[LedgerError], Callable[[], object]]] = [
@@ -172,6 +174,7 @@ def test_the_same_request_is_answered_again_and_written_once(ledger: Ledger) -> 
     assert_sound(ledger)
 
 
+@pytest.mark.slow
 def test_another_process_that_knows_less_decides_on_what_is_there(
     ledger: Ledger, dsn: str, ledger_name: str, open_ledger: Opener
 ) -> None:
@@ -267,6 +270,7 @@ def test_a_missing_ledger_is_not_made_by_opening_it(dsn: str, open_ledger: Opene
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [

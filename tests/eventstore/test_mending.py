@@ -116,6 +116,7 @@ def test_an_integer_is_kept_exactly(number: int) -> None:
         assert kept[MARKS] == [{"path": "id", "asText": "integer"}]
 
 
+@pytest.mark.slow
 @given(TEXT)
 @example("trace\0back")
 @example("caf\udce9")
@@ -135,6 +136,7 @@ def test_a_text_is_kept_but_for_what_cannot_be_stored(text: str) -> None:
         assert mark["length"] == len(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [300_000, 256 * 1024, 3_000_000])
 def test_a_traceback_is_shortened_with_its_length_and_digest(size: int) -> None:
     text = "Traceback (most recent call last):\n" + "ü" * (size // 2) + "\nValueError: the reason"
@@ -395,6 +397,7 @@ def test_a_command_is_refused_and_says_which_integer_is_too_large(ledger: Ledger
         ledger.create(NAME, spec={"ids": [1, 1546130668394913822]})
 
 
+@pytest.mark.slow
 def test_a_request_that_is_repeated_is_mended_alike(ledger: Ledger) -> None:
     ledger.create(NAME)
     first = ledger.report(NAME, parse_report("Failed", {"error": "a\0" * 200_000}), request_id="r")

@@ -53,6 +53,7 @@ def test_writes_are_refused_while_the_server_s_clock_is_years_ahead(
     assert ledger.history(NAME)[-1].recorded_time < datetime.now(UTC) + timedelta(minutes=1)
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 @pytest.mark.parametrize(
     ("idle", "back"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import pytest
 from jobledger import AsyncLedger, JobState, Ledger
 from jobledger.client import Client
 
@@ -36,6 +37,7 @@ def write(ledger: Ledger | Client, who: str, count: int = 20) -> None:
         assert ledger.create(name).name == ledger.get(name).name == name
 
 
+@pytest.mark.slow
 def test_parent_and_child_write_and_read_at_once(ledger: Ledger) -> None:
     write(ledger, "before")
     threads = [threading.Thread(target=write, args=(ledger, f"t{n}", 100)) for n in range(4)]
@@ -49,6 +51,7 @@ def test_parent_and_child_write_and_read_at_once(ledger: Ledger) -> None:
     assert sum(1 for _ in ledger.events(follow=False)) == 2 * 20 + 4 * 100 + 2 * 20
 
 
+@pytest.mark.slow
 def test_a_child_uses_an_async_ledger_in_a_loop_of_its_own(dsn: str, ledger_name: str) -> None:
     async def write_all(ledger: AsyncLedger, who: str) -> None:
         names = [NAME.format(who, number) for number in range(20)]
@@ -90,6 +93,7 @@ def test_a_child_does_not_open_what_was_closed(dsn: str, ledger_name: str) -> No
     assert exit_code_of_child(lambda: write(ledger, "closed")) == 1
 
 
+@pytest.mark.slow
 def test_clients_of_a_server_do_not_get_each_other_s_answers(server: Server) -> None:
     with Client(server.url) as client, ThreadPoolExecutor(2) as pool:
         write(client, "http", 1)

@@ -83,6 +83,7 @@ def test_large_events_are_appended_in_smaller_transactions(
     assert len({event.recorded_time for event in ledger.events(follow=False)}) >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_large_events_of_many_callers_are_committed_in_smaller_batches(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch

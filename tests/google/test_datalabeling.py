@@ -152,6 +152,7 @@ def test_a_lenient_server_creates_a_job_of_any_fields(
             assert made["state"] == "SCHEDULED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -237,6 +238,7 @@ def test_one_of_two_concurrent_creations_succeeds(server: Server, parent: str) -
 # Pause, resume, delete, and the states between
 
 
+@pytest.mark.slow
 @EVERY_STATE
 def test_each_state_has_its_nearest(jobs: Any, server: Server, name: str, state: S) -> None:
     bring(server, name, state)
@@ -267,6 +269,7 @@ def test_a_job_is_paused_and_resumed_and_nothing_happens_twice(
     assert events == ["Created", "Started", "Paused", "Resumed", "Paused", "Resumed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 @EVERY_STATE
 def test_a_job_that_is_stopped_is_neither_paused_nor_resumed(
@@ -281,6 +284,7 @@ def test_a_job_that_is_stopped_is_neither_paused_nor_resumed(
         assert request.execute() == {}
 
 
+@pytest.mark.slow
 @EVERY_STATE
 def test_a_job_is_deleted_in_any_state(jobs: Any, server: Server, name: str, state: S) -> None:
     bring(server, name, state)

@@ -95,6 +95,7 @@ def test_without_a_mask_what_was_sent_and_can_change_does(jobs: Any, name: str) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mask", ["description", "schedule", CONFIG, "modelVersion", "*", f"{CONFIG}.exampleCount,state", "no", f"{CONFIG}.",
              f"{CONFIG}.humanAnnotationConfig", f"{CONFIG}.humanAnnotationConfig.replicaCount", "job", " ,"]
@@ -118,6 +119,7 @@ def test_a_value_is_as_at_creation(jobs: Any, name: str, value: dict[str, Any]) 
     assert refused.message.startswith(f"{CONFIG}.{field}: ")
 
 
+@pytest.mark.slow
 @EVERY_STATE
 def test_a_live_job_can_be_changed(jobs: Any, server: Server, name: str, state: S) -> None:
     bring(server, name, state)
@@ -143,6 +145,7 @@ def fleet(jobs: Any, server: Server) -> dict[str, str]:
     return {name: id_ for id_, name in names.items()} | {parent: "parent"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filter", "found"),
     [
@@ -182,6 +185,7 @@ def test_an_invalid_filter_is_refused(jobs: Any, parent: str, filter: str) -> No
     assert refused.message.startswith("filter: ")
 
 
+@pytest.mark.slow
 def test_pages_show_each_job_once_while_others_are_made(
     jobs: Any, server: Server, parent: str
 ) -> None:

@@ -57,6 +57,7 @@ def of(path: str, value: Any, annotation: str = IMAGES, **spec: Any) -> tuple[di
     return changed(spec_of(annotation, people=True, **spec), path, value), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
@@ -199,6 +200,7 @@ def test_a_patch_has_the_same_limits(
     assert server.ledger.size() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mask",
     ["schedule", "description", "modelVersion", "annotationSpecSet", "labelMissingGroundTruth", "state", "name",

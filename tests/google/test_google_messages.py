@@ -182,6 +182,7 @@ ACCEPTED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sort", "value", "normal"), ACCEPTED, ids=lambda value: str(value)[:30])
 def test_a_value_in_any_of_its_forms_becomes_its_normal_one(
     sort: str, value: Any, normal: Any
@@ -258,6 +259,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sort", "value", "why"), REFUSED, ids=lambda value: ascii(value)[:30])
 def test_a_value_that_is_not_of_the_type_is_refused(sort: str, value: Any, why: str) -> None:
     field, message = refusal(EVERY, "Every", {f"{sort}Field": value})
@@ -568,6 +570,7 @@ GOOGLE_REFUSES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", GOOGLE_REFUSES, ids=lambda value: ascii(value)[:60])
 def test_bodies_that_googles_parser_refuses_are_refused(google: Any, body: Any) -> None:
     with pytest.raises(import_module("google.protobuf.json_format").ParseError):

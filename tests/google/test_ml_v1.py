@@ -145,6 +145,7 @@ def test_without_a_mask_a_patch_replaces_the_labels(jobs: Any, name: str) -> Non
     assert refusal_of(jobs.patch(name=name, body={}))[:2] == (400, "INVALID_ARGUMENT")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mask", ["state", "labels,trainingInput", "training_input.job_dir", "*", "labels.a", "no", "a b", ".", "jobId"]
 )  # fmt: skip
@@ -156,6 +157,7 @@ def test_nothing_else_can_be_patched(jobs: Any, name: str, mask: str) -> None:
     assert jobs.get(name=name).execute() == before
 
 
+@pytest.mark.slow
 @EVERY_STATE
 def test_labels_can_be_patched_in_any_state(server: Server, jobs: Any, name: str, state: S) -> None:
     bring(server, name, state)
@@ -168,6 +170,7 @@ def test_labels_can_be_patched_in_any_state(server: Server, jobs: Any, name: str
 # Cancel
 
 
+@pytest.mark.slow
 @EVERY_STATE
 def test_a_job_is_cancelled_unless_it_has_ended(
     server: Server, jobs: Any, name: str, state: S

@@ -65,6 +65,7 @@ def walk(jobs: Any, request: Any) -> Iterator[list[str]]:
 # Filters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filter", "found"),
     [
@@ -126,6 +127,7 @@ def test_a_filter_by_time_separates_two_jobs(jobs: Any, server: Server, parent: 
         assert ids(jobs.list(parent=parent, filter=comparison).execute()) == found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filter",
     ["state:", "state", "AND", "jobId:a AND", "(jobId:a", "nothing=1", "state=DONE", "state<FAILED", "jobPosition=1",
@@ -156,6 +158,7 @@ def test_a_list_of_nothing_is_empty(jobs: Any, parent: str) -> None:
     assert jobs.list(parent=parent, filter="state:FAILED", pageSize=5).execute() == {}
 
 
+@pytest.mark.slow
 def test_a_page_holds_twenty_jobs_and_never_more_than_a_hundred(
     jobs: Any, server: Server, parent: str
 ) -> None:
@@ -171,6 +174,7 @@ def test_a_page_holds_twenty_jobs_and_never_more_than_a_hundred(
         assert refused.message.startswith("pageSize: ")
 
 
+@pytest.mark.slow
 def test_pages_show_each_job_once_while_others_are_made(
     jobs: Any, server: Server, parent: str
 ) -> None:
@@ -184,6 +188,7 @@ def test_pages_show_each_job_once_while_others_are_made(
     assert seen == several
 
 
+@pytest.mark.slow
 def test_filtered_pages_show_each_job_once_though_jobs_leave_the_filter(
     jobs: Any, server: Server, parent: str
 ) -> None:

@@ -51,6 +51,7 @@ def line(jobs: Any, parent: str) -> dict[str, str | None]:
 # jobPosition
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("added", [0, 1, 3])
 def test_the_queue_begins_again_if_the_ledger_lost_events(ledger: Ledger, added: int) -> None:
     old, new = ([f"projects/p/jobs/{job_id}" for job_id in ids] for ids in ("abc", "xyz"))
@@ -282,6 +283,7 @@ def test_a_job_is_shown_as_it_happened(
     assert read_refusal(unknown.status_code, unknown.json())[:2] == (404, "NOT_FOUND")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "collection"),
     [
@@ -362,6 +364,7 @@ def test_a_waiting_job_is_shown_as_of_a_version_or_position(
         assert refused.message.startswith(f"validTime: {moment} is a version or position, ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter", ["readTime", "validTime", "read_time"])
 @pytest.mark.parametrize(
     "time", ["tomorrow", "9999-01-01T00:00:00Z", "v1x", "", "2026-13-01T00:00:00Z"]

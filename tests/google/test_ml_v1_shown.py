@@ -80,6 +80,7 @@ def test_given_fields_are_shown_unchanged(ml: Any, jobs: Any, parent: str) -> No
         assert jobs.get(name=f"{parent}/jobs/{field}").execute()[field] == given
 
 
+@pytest.mark.slow
 @EVERY_STATE
 def test_each_state_has_its_nearest_in_ml(server: Server, jobs: Any, name: str, state: S) -> None:
     bring(server, name, state)

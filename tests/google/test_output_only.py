@@ -146,6 +146,7 @@ ROOTS = [
 EVERY_ROOT = pytest.mark.parametrize("root", ROOTS, ids=str)
 
 
+@pytest.mark.slow
 @EVERY_ROOT
 @pytest.mark.parametrize("state", ["QUEUED", "SUCCEEDED", "FAILED"])
 def test_a_spec_sets_no_output_only_field(root: Root, state: str) -> None:

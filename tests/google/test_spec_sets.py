@@ -95,6 +95,7 @@ def test_output_only_fields_are_ignored(sets: Any, parent: str) -> None:
     assert "blockingResources" not in made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entries", "field"),
     [
@@ -121,6 +122,7 @@ def test_values_outside_the_reference_are_refused(
     assert sets.list(parent=parent).execute() == {}
 
 
+@pytest.mark.slow
 def test_the_most_that_is_accepted(sets: Any, ledger: Ledger, parent: str) -> None:
     specs = [{"displayName": f"{n:064}", "description": "x" * 1_000} for n in range(2_000)]
     made = make(sets, parent, displayName="ü" * 64, description="x" * 10_000, annotationSpecs=specs)

@@ -46,6 +46,7 @@ def shown_as(kind: Kind, state: S) -> str:
 # Create, get, list
 
 
+@pytest.mark.slow
 @EVERY_KIND
 def test_a_job_is_made_of_what_was_asked_for(vertex: Vertex, parent: str, kind: Kind) -> None:
     asked = vertex.message(kind, labels={"a": "b"})
@@ -75,6 +76,7 @@ def test_kinds_are_apart(vertex: Vertex, parent: str, kind: Kind) -> None:
     assert len(list(vertex.list(kind, parent=parent.replace("us-central1", "-")))) == 1
 
 
+@pytest.mark.slow
 @EVERY_KIND
 def test_an_unknown_job_is_not_found(vertex: Vertex, parent: str, kind: Kind) -> None:
     for method in ("get", *kind.methods.split()):
@@ -237,6 +239,7 @@ def test_a_job_is_cancelled_unless_it_has_ended(
 # What a kind has not
 
 
+@pytest.mark.slow
 @EVERY_KIND
 def test_a_kind_has_exactly_the_documented_methods(vertex: Vertex, parent: str, kind: Kind) -> None:
     name = vertex.create(kind, parent).name

@@ -170,6 +170,7 @@ def test_gen_ai_cancels_a_batch_and_deletes_it(batches: Any, server: Server) -> 
     assert (gone.value.code, gone.value.status) == (404, "NOT_FOUND")
 
 
+@pytest.mark.slow
 def test_gen_ai_lists_batches_page_by_page(batches: Any) -> None:
     made = [batch_made(batches).name for _ in range(7)]
     assert [job.name for job in batches.list(config={"page_size": 3})] == made[::-1]

@@ -158,6 +158,7 @@ def test_filters_of_notebooks_find_what_they_say(vertex: Vertex, parent: str) ->
         assert found(vertex, NOTEBOOK, parent, asked) == names, asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filter",
     ["state=JOB_STATE_DONE", "state=FAILED", "state>JOB_STATE_FAILED", "colour=red", "display_name=", "NOT", "()",
@@ -214,6 +215,7 @@ def test_an_invalid_order_is_refused(vertex: Vertex, parent: str) -> None:
 # Masks
 
 
+@pytest.mark.slow
 @of_kinds(USUAL)
 def test_a_read_mask_leaves_the_rest_out(vertex: Vertex, parent: str, kind: Kind) -> None:
     vertex.create(kind, parent, labels={"a": "b"})

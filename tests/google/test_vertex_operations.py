@@ -155,6 +155,7 @@ def operations(vertex: Vertex, name: str, **query: Any) -> Any:
     return answer.json()
 
 
+@pytest.mark.slow
 def test_operations_are_listed_filtered_and_paged(vertex: Vertex, parent: str) -> None:
     """Listed operations equal those of get, and are also listed under their job."""
     names = [vertex.create(CUSTOM, parent).name for _ in range(3)]

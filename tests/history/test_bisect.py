@@ -196,6 +196,7 @@ def test_the_trace_is_bisected_exactly(trace: Ledger) -> None:
     assert ledger.count(as_of=just_before).counts["RUNNING"] <= 4_000
 
 
+@pytest.mark.slow
 def test_a_temporary_condition_is_found(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=AT)
     ledger.started(NAME, occurred_time=AT + timedelta(hours=1))
@@ -226,6 +227,7 @@ def test_a_temporary_condition_is_found(ledger: Ledger) -> None:
         bisect_job(ledger.reader, "projects/p/jobs/nobody", "state = FAILED", beginning(now), now)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["", "running", "running >", "running > -1", "running > many", "flying > 1", "> 3",
@@ -244,6 +246,7 @@ def test_conditions_are_read() -> None:
     assert parse_condition('count(name : "a)") != 1').text == 'name : "a)"'
 
 
+@pytest.mark.slow
 def test_bisect_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     for n in range(3):
         ledger.create(f"projects/p/jobs/j{n}")
@@ -262,6 +265,7 @@ def test_bisect_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     assert '"found": null' in cli("bisect", "--count", "failed > 0", "--json", code=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

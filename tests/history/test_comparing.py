@@ -307,6 +307,7 @@ def test_a_duration_in_words(seconds: float, expected: str) -> None:
     assert elapsed(timedelta(seconds=seconds)) == expected
 
 
+@pytest.mark.slow
 def test_diff_on_the_command_line(cli: Cli, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x", {"team": "a"}, {"n": 1})
     ledger.failed("projects/p/jobs/x", "boom")

@@ -60,6 +60,7 @@ def test_it_is_ready_and_well(server: Server) -> None:
             assert head.headers["content-length"] == str(len(got.content))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [
@@ -79,6 +80,7 @@ def test_head_is_answered_as_get_without_a_body(server: Server, project: str, pa
         assert head.headers["content-length"] == str(len(got.content))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     ["/", "/nowhere", "/ledger/v1/jobs", "/ledger/v1/projects/p/jobs/a:explode", "/ledger/v2/jobs",

@@ -215,6 +215,7 @@ def test_a_token_of_a_project_may_do_nothing_in_another(
         assert route.ask(limited, own).status_code in {200, 400, 404, 409, 501}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", NATIVE, ids=named)
 def test_a_request_without_a_token_gets_no_validation_errors(
     clients: dict[Role | None, httpx.Client], route: Route
@@ -231,6 +232,7 @@ def test_a_request_without_a_token_gets_no_validation_errors(
         assert answer.headers["www-authenticate"] == 'Bearer realm="jobledger"'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", OPEN)
 def test_health_and_documentation_need_no_token(
     clients: dict[Role | None, httpx.Client], path: str
@@ -269,6 +271,7 @@ def two_projects(guarded: Guarded) -> Guarded:
     return guarded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filter",
     ["", "project = yours OR project = mine", "NOT project = nobody", 'name : "*"', "ever(state = QUEUED)",
@@ -420,6 +423,7 @@ def test_pages_need_a_reader_and_show_the_tokens_project_only(
 # Names and expiry of tokens
 
 
+@pytest.mark.slow
 def test_the_tokens_name_is_the_actor_of_what_is_written_with_it(guarded: Guarded) -> None:
     with guarded.client(guarded.limited[Role.OPERATOR]) as client:
         for path, body in (

@@ -142,6 +142,7 @@ def test_a_finished_update_applies_the_request_within_a_batch_too(
     assert batches.history("a")[-1]["data"] == {"spec": {"n": 1}}
 
 
+@pytest.mark.slow
 def test_a_batch_has_at_most_a_thousand_reports(batches: Batches) -> None:
     batches.make("a")
     many = [batches.item("a", "progressReported", data={"n": n}) for n in range(1_000)]
@@ -155,6 +156,7 @@ def test_a_batch_has_at_most_a_thousand_reports(batches: Batches) -> None:
     assert batches.results() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [(5, ""), (None, ""), ("started", ""), ([], ""), ({"report": "exploded"}, ".report"),
@@ -187,6 +189,7 @@ def test_a_time_without_a_zone_is_shown_as_it_was_given(batches: Batches) -> Non
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"[]", b"{}", b"5", b"null", b'{"reports": {}}', b'{"reports": null}', b"\xff",

@@ -54,6 +54,7 @@ def job(http: httpx.Client, project: str, job_id: str = "j") -> str:
 # Paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -85,6 +86,7 @@ ODD = [LONG, "..", ".", "%2e%2e", "%20", "a%20b", "%C3%A9", "%ff", "%", "%zz", "
 """Ids as they stand in a path."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:16])
 def test_an_odd_id_is_not_found(server: Server, project: str, odd: str) -> None:
     before = server.ledger.size()
@@ -100,6 +102,7 @@ def test_an_odd_id_is_not_found(server: Server, project: str, odd: str) -> None:
     assert server.ledger.size() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:16])
 def test_creation_in_an_invalid_project_or_location_is_refused(server: Server, odd: str) -> None:
     before = server.ledger.size()
@@ -117,6 +120,7 @@ def test_creation_in_an_invalid_project_or_location_is_refused(server: Server, o
 # Parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "field"),
     [("colour=red", "colour"), ("asOf=v1", "asOf"), ("orderBy=createTime", "orderBy"), ("alt=proto", "alt"), ("alt=media", "alt"),
@@ -161,6 +165,7 @@ def test_a_token_of_another_list_is_refused(http: httpx.Client, project: str) ->
         assert http.get(path_of(api, project), params={"pageToken": token}).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_filter_as_long_as_may_be_is_answered_soon(
     http: httpx.Client, server: Server, project: str
 ) -> None:
@@ -233,6 +238,7 @@ def test_one_of_many_concurrent_creations_succeeds(
     assert server.ledger.size() == before + 10
 
 
+@pytest.mark.slow
 def test_one_of_many_concurrent_patches_with_one_etag_succeeds(
     http: httpx.Client, server: Server, project: str
 ) -> None:

@@ -33,6 +33,7 @@ def nothing_fails(server: Server) -> Iterator[None]:
     assert not [line for line in server.logs[logged:] if line.get("message") == "failed"]
 
 
+@pytest.mark.slow
 @EVERY_API
 @pytest.mark.parametrize(
     "body",
@@ -87,6 +88,7 @@ def nested(depth: int, inner: Any) -> Any:
     return inner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("api", "body", "field"),
     [

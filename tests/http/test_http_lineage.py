@@ -205,6 +205,7 @@ def test_bad_bodies_are_refused_with_the_reason(
     assert reason in answer.json()["error"]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_event_of_20_mb_is_refused_and_the_server_goes_on(
     server: Server, secrets: dict[Role, str], packed: bool
@@ -229,6 +230,7 @@ def dataset_event(name: str, **facets: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_facts_of_datasets_are_kept_once_and_found(
     server: Server, secrets: dict[Role, str]
 ) -> None:

@@ -102,6 +102,7 @@ def history(client: httpx.Client, job: str) -> list[dict[str, Any]]:
     return events
 
 
+@pytest.mark.slow
 def test_a_whole_life_by_every_verb_and_each_again_by_its_request_id(
     client: httpx.Client, server: Server, project: str
 ) -> None:
@@ -137,6 +138,7 @@ def live_through(
     assert all(event.type != "Contradicted" for event in stored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", REPORTS)
 def test_an_impossible_report_is_kept_as_contradicted_and_answered_200(
     client: httpx.Client, job: str, verb: str
@@ -156,6 +158,7 @@ def test_an_impossible_report_is_kept_as_contradicted_and_answered_200(
     refusal(client.get(job), 404, "NOT_FOUND", "JOB_NOT_FOUND")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [*REPORTS, *(verb for verb in COMMANDS if verb != "create")])
 def test_a_report_on_a_missing_job_is_refused(
     client: httpx.Client, project: str, verb: str
@@ -242,6 +245,7 @@ def test_a_time_it_occurred_at_is_kept_in_utc(client: httpx.Client, job: str) ->
     assert body["job"]["startTime"] == "2026-01-31T10:00:00.500000Z"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "time",
     ["1969-12-31T23:59:59Z", "yesterday", "",
@@ -267,6 +271,7 @@ def test_a_time_without_a_zone_is_refused_with_the_form_of_one(
     assert error["message"] == f"occurredTime: {wanted}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "body", "field"),
     [("started", {"actor": "me"}, "actor"), ("cancel", {"actor": "me"}, "actor"),
@@ -324,6 +329,7 @@ def test_data_of_any_depth_that_the_ledger_keeps_is_answered_too(
     assert listed.json()["jobs"] == [job_json(server.ledger.get(job.removeprefix("/ledger/v1/")))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "body", "kept"),
     [("started", b'{"data": {"a": NaN}}', {"a": "NaN"}), ("started", b'{"data": {"a": "\\ud800"}}', {"a": "\ufffd"}),

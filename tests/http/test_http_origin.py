@@ -97,6 +97,7 @@ def test_with_tokens_a_server_answers_to_any_name_and_still_to_no_other_site(dsn
             refusal(client.post(path.format("b"), headers=foreign), 403, "PERMISSION_DENIED")
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"[a-z0-9.:\[\]@-]{0,20}", fullmatch=True))
 def test_allowed_hosts_are_compared_exactly(host: str) -> None:
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
@@ -117,6 +118,7 @@ def test_an_origin_that_differs_from_the_host_is_foreign(origin: bytes, host: by
 # The type of a body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text/plain", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/jsonx", "json"])  # fmt: skip
 @pytest.mark.parametrize("path", [
     "/ledger/v1/projects/p/jobs/typed:create", "/ledger/v1/reports:batch", "/v1/projects/p/jobs",
@@ -142,6 +144,7 @@ def test_registered_content_types_of_json_are_accepted(opened: Server, kind: str
         assert client.post("/ledger/v1/projects/p/jobs/none:cancel").status_code == 404
 
 
+@pytest.mark.slow
 def test_curls_default_content_type_needs_a_token(dsn: str) -> None:
     with new_server(dsn) as server:
         form = {"content-type": "application/x-www-form-urlencoded"}
@@ -204,6 +207,7 @@ def test_an_answer_to_invalid_http_has_the_security_headers(opened: Server) -> N
         check_guarded(answer)
 
 
+@pytest.mark.slow
 def test_the_reference_names_every_operation(opened: Server) -> None:
     with opened.client() as client:
         page = client.get("/docs").text

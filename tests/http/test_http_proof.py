@@ -50,6 +50,7 @@ def signing(
                 yield server, keys
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "collection"), ENDS)
 def test_every_api_serves_receipts(
     signing: tuple[Server, list[VerifierKey]], version: str, collection: str
@@ -92,6 +93,7 @@ def test_a_receipt_of_a_missing_event_is_refused(
             assert read_refusal(answer.status_code, answer.json())[1] == code, path
 
 
+@pytest.mark.slow
 def test_the_log_can_be_read_and_checked_from_its_tiles_alone(
     signing: tuple[Server, list[VerifierKey]],
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_token_of_a_project_gets_its_receipts_and_no_tiles(dsn: str, tmp_path:
     assert list(expected.values()) == [200, 403, 200, 403, 403]
 
 
+@pytest.mark.slow
 def test_a_changed_receipt_is_refused(
     signing: tuple[Server, list[VerifierKey]],
 ) -> None:

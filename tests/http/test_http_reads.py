@@ -204,6 +204,7 @@ def test_the_moment_of_now_is_the_last_position(fleet: Fleet) -> None:
     assert ahead.startswith("asOf: there is no position ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["jobs", "jobs:count", "moment", "projects/p/jobs/none"])
 @pytest.mark.parametrize(
     "moment",
@@ -218,6 +219,7 @@ def test_an_invalid_moment_is_refused(
     assert refused(client, path, **moment).split(":")[0] in {"asOf", "clock"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "query", "field"),
     [("jobs", {"filter": "state ="}, "filter"), ("jobs", {"filter": 'state = "\0"'}, "filter"),

@@ -51,6 +51,7 @@ def test_predictions_are_sampled_counted_and_read(http: httpx.Client, name: str)
     assert body.json() == {"outcomes": ["told", "unknown"]}
 
 
+@pytest.mark.slow
 def test_ten_thousand_in_one_call(http: httpx.Client, name: str) -> None:
     given = [SAID | {"key": str(n)} for n in range(10_000)]
     answer = http.post(f"{name}:recordPredictions", json={"predictions": given})
@@ -59,6 +60,7 @@ def test_ten_thousand_in_one_call(http: httpx.Client, name: str) -> None:
     assert refused(more)[:2] == (400, "INVALID_ARGUMENT")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -24,6 +24,7 @@ def test_every_object_of_the_schema_has_a_comment(ledger: Ledger) -> None:
         connection.execute("DROP TABLE without_comment")
 
 
+@pytest.mark.slow
 @pytest.mark.unused_schema
 def test_a_rebuild_comments_the_tables_that_it_makes(ledger: Ledger) -> None:
     with ledger.connection() as connection:

@@ -115,6 +115,7 @@ def role(dsn: str) -> Iterator[Role]:
             owner.execute(f"DROP ROLE {app}".encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     [

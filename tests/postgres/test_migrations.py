@@ -38,6 +38,7 @@ def make(dsn: str, name: str) -> bool:
         return migrate.migrate(connection, name, rebuild_all)
 
 
+@pytest.mark.slow
 def test_eight_at_once_make_one_ledger(dsn: str, fresh: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: make(dsn, fresh), range(8)))
@@ -81,6 +82,7 @@ def test_another_version_is_refused_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_projection_of_another_version_is_made_again_from_the_events(
     dsn: str, ledger_name: str
 ) -> None:
@@ -94,6 +96,7 @@ def test_a_projection_of_another_version_is_made_again_from_the_events(
         assert ledger.get("projects/p/jobs/x").labels == {"a": "b"}
 
 
+@pytest.mark.slow
 def test_a_newer_projection_is_left_as_it_is(dsn: str, ledger_name: str) -> None:
     with connect(conninfo(dsn, schema_of(ledger_name))) as connection:
         connection.execute("UPDATE projections SET version = 99 WHERE name = 'search'")
@@ -105,6 +108,7 @@ def test_a_newer_projection_is_left_as_it_is(dsn: str, ledger_name: str) -> None
     assert version == 99
 
 
+@pytest.mark.slow
 def test_granted_roles_can_read_new_tables(dsn: str, ledger: Ledger) -> None:
     ledger.create("projects/p/jobs/x")
     with application_of(dsn, ledger) as application:
@@ -115,6 +119,7 @@ def test_granted_roles_can_read_new_tables(dsn: str, ledger: Ledger) -> None:
         assert application.count().counts == {"QUEUED": 1}
 
 
+@pytest.mark.slow
 def test_a_ledger_in_a_renamed_schema_is_refused(dsn: str, fresh: str) -> None:
     make(dsn, fresh)
     before, after = (Identifier(schema_of(name)) for name in (fresh, f"{fresh}_b"))
@@ -132,6 +137,7 @@ def test_a_ledger_in_a_renamed_schema_is_refused(dsn: str, fresh: str) -> None:
             connection.execute(SQL("DROP SCHEMA {} CASCADE").format(after))
 
 
+@pytest.mark.slow
 def test_what_a_superuser_brings_up_to_date_belongs_to_the_owner_of_the_ledger(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +152,7 @@ def test_what_a_superuser_brings_up_to_date_belongs_to_the_owner_of_the_ledger(
             connection.execute("ALTER FUNCTION more() RENAME TO less")
 
 
+@pytest.mark.slow
 def test_a_migration_that_fails_leaves_nothing_behind(
     dsn: str, fresh: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_functions_with_more_rights_let_it_catch_projections_up_and_no_more(
     assert callable_.fetchall() == [("follow",), ("position_recorded",)]
 
 
+@pytest.mark.slow
 def test_what_a_restore_without_privileges_lets_it_call_is_taken_away(
     reader: Connection, ledger: Ledger
 ) -> None:
@@ -84,6 +85,7 @@ def test_what_a_restore_without_privileges_lets_it_call_is_taken_away(
         assert not migrate.migrate(owner, ledger.name, rebuild_all)
 
 
+@pytest.mark.slow
 def test_it_stays_a_reader(reader: Connection, ledger: Ledger) -> None:
     role = reader.info.user
     with ledger.connection() as owner:

@@ -72,11 +72,13 @@ def is_load(node: ast.AST | None) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "sql.load"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)
 def test_a_statement_begins_with_a_sentence(file: Path) -> None:
     assert file.read_text().startswith("-- ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", STATEMENTS, ids=lambda f: f.name)
 def test_a_statement_is_loaded_once_and_by_a_module_beside_it(file: Path) -> None:
     assert len(loaders(file)) == 1
@@ -88,6 +90,7 @@ def test_no_statement_is_loaded_from_another_room() -> None:
         assert set(loads.findall(module.read_text())) <= {"__package__"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", STATEMENTS, ids=lambda f: f.name)
 def test_a_statement_with_places_is_a_template_and_no_other_is(file: Path) -> None:
     if loaders(file) == ["template"]:

@@ -27,6 +27,7 @@ WAYS: dict[str, Callable[[Ledger, JsonObject], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_part_under_a_key_that_never_was_is_refused(ledger: Ledger, way: str) -> None:
     ledger.create(JOB)
@@ -55,6 +56,7 @@ def test_a_part_whose_key_was_destroyed_may_be_said_again_of_its_own_job_only(
             fresh.change_config("projects/p/jobs/third", {"who": part})
 
 
+@pytest.mark.slow
 def test_keys_stay_in_the_ledger_that_events_were_imported_from(
     dsn: str, ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def test_any_json_is_encrypted_and_decrypted(value: Any) -> None:
             wrong.decrypt(key.value)
 
 
+@pytest.mark.slow
 def test_personal_values_are_stored_encrypted_and_shown_decrypted(ledger: Ledger) -> None:
     spec = {"values": [of(value) for value in ANY_JSON], "owner": of("Alice"), "n": 1}
     job = ledger.create(JOB, spec=spec)
@@ -105,6 +106,7 @@ def test_two_subjects_in_one_event_have_two_keys(ledger: Ledger) -> None:
     assert ledger.decrypt(spec) == {"a": "x", "b": "x", "c": "x"}
 
 
+@pytest.mark.slow
 def test_every_write_encrypts_personal_values(ledger: Ledger) -> None:
     ledger.command(JOB, CreateJob(spec={"who": of("Alice")}))
     ledger.report(JOB, Started.model_validate({"worker": of("Alice")}))
@@ -141,6 +143,7 @@ def test_several_jobs_are_asked_at_once(ledger: Ledger) -> None:
     assert b"Alice" not in stored(ledger)
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 def test_a_granted_role_encrypts_and_decrypts(
     dsn: str, ledger: Ledger, open_ledger: Opener
@@ -182,6 +185,7 @@ def test_a_malformed_part_is_refused(ledger: Ledger, part: Any) -> None:
         ledger.append_many([Event("projects/p/jobs/b", 1, Created(spec={"x": part}), BEGIN)])
 
 
+@pytest.mark.slow
 def test_a_personal_value_in_place_of_an_object_is_refused(ledger: Ledger) -> None:
     for spec in (of("text"), {"@personal": {"subject": "s", "value": [1]}}):
         with pytest.raises(InvalidFieldError):
@@ -205,6 +209,7 @@ def test_a_value_that_is_too_large_once_encrypted_is_refused(ledger: Ledger) -> 
     assert ledger.size() == 0
 
 
+@pytest.mark.slow
 def test_an_encrypted_value_is_kept_if_it_is_valid_or_its_key_is_elsewhere(
     dsn: str, ledger: Ledger
 ) -> None:
@@ -223,6 +228,7 @@ def test_an_encrypted_value_is_kept_if_it_is_valid_or_its_key_is_elsewhere(
         assert other.decrypt(other.get(JOB).spec) == {"who": {"@erased": {"key": key_of(ledger)}}}
 
 
+@pytest.mark.slow
 def test_a_repeated_request_is_answered_again(ledger: Ledger) -> None:
     for _ in range(3):
         made = ledger.create(JOB, spec={"who": of("Alice")}, request_id="r1")
@@ -255,6 +261,7 @@ def test_no_write_path_stores_a_personal_value_unencrypted(ledger: Ledger) -> No
     assert ledger.size() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 def test_a_damaged_ciphertext_is_neither_a_value_nor_erased(ledger: Ledger, cli: Cli) -> None:
     ledger.create(JOB, spec={"who": of("Alice"), "b": of("x", "user:bob")})
@@ -291,6 +298,7 @@ def test_a_damaged_ciphertext_is_neither_a_value_nor_erased(ledger: Ledger, cli:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_old_data_that_resembles_a_personal_value_is_shown_unchanged(ledger: Ledger) -> None:
     ledger.create(JOB)
     with ledger.connection() as connection:
@@ -400,6 +408,7 @@ def test_googles_apis_accept_and_show_personal_values(server: Server, project: s
     assert b"Alice" not in stored(server.ledger)
 
 
+@pytest.mark.slow
 def test_jobs_without_personal_values_load_no_keys(ledger: Ledger) -> None:
     ledger.create(JOB, spec={"a": "@personal", "b": "x"})
     with ledger.connection() as connection:

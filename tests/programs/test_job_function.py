@@ -47,6 +47,7 @@ def test_an_exception_is_the_error_with_its_traceback(ledger: Ledger) -> None:
     assert "in fail" in ledger.history("projects/p/jobs/x")[-1].json["traceback"]
 
 
+@pytest.mark.slow
 def test_a_job_within_a_job_names_its_parent(ledger: Ledger, cli: Cli) -> None:
     @ledger.job(STEP)
     def step(number: int) -> None:

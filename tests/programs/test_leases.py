@@ -143,6 +143,7 @@ def test_a_job_that_really_expired_stays_so(ledger: Ledger) -> None:
     assert ledger.get(NAME).state is S.EXPIRED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["ended", "retried", "deleted", "unknown"])
 def test_a_lease_of_a_run_that_is_over_just_ends(ledger: Ledger, what: str) -> None:
     if what == "unknown":
@@ -181,6 +182,7 @@ def test_a_concurrent_heartbeat_keeps_the_lease(ledger: Ledger) -> None:
     assert leases(ledger) == []
 
 
+@pytest.mark.slow
 def test_a_granted_role_keeps_and_ends_leases_and_expires_jobs(ledger: Ledger, dsn: str) -> None:
     with application_of(dsn, ledger) as application:
         with application.run(NAME, heartbeat_seconds=60):

@@ -108,6 +108,7 @@ def test_runs_are_sent_in_their_order_and_once(spool: Spool, ledger: Ledger) -> 
     assert (ledger.size(), spool.paths()) == (before, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", range(4))
 def test_an_interrupted_send_continues(spool: Spool, ledger: Ledger, dsn: str, cut: int) -> None:
     """The server goes away after some of the run's writes: nothing is lost and nothing twice."""
@@ -179,6 +180,7 @@ def test_an_invalid_spool_file_stays_and_does_not_stop_the_others(
     assert spool.paths() == [broken]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("aim", "to", "is_sent"),
     [(HERE, HERE, True), (HERE, THERE, False), (HERE, None, True), (None, THERE, True)],
@@ -209,6 +211,7 @@ ERRORS_OF_THE_LEDGER = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", ERRORS_OF_THE_LEDGER, ids=lambda cls: cls.__name__)
 def test_an_error_of_the_server_sets_no_run_aside(cls: type[LedgerError]) -> None:
     assert not is_refusal(cls.__new__(cls))

@@ -64,6 +64,7 @@ def test_each_method_has_an_example(form: type) -> None:
     assert without - WITHOUT_EXAMPLE == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("public", sorted(jobledger.__all__))
 def test_each_field_of_a_public_tuple_is_documented(public: str) -> None:
     form = getattr(jobledger, public)
@@ -103,6 +104,7 @@ def documented_methods() -> Iterator[tuple[str, Any]]:
                 yield f"{form.__name__}.{name}", method
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "method"), [pytest.param(*each, id=each[0]) for each in documented_methods()]
 )

@@ -198,6 +198,7 @@ def test_rules_of_runs_are_those_of_events_about_runs() -> None:
     assert not ruled.keys() & LIFECYCLE.keys()
 
 
+@pytest.mark.slow
 def test_evaluation_jobs_are_sampled_and_looked_at_in_the_domains_states(ledger: Ledger) -> None:
     looked_at, sampled = set(), set()
     for state in JobState:

@@ -13,6 +13,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new"), NAMES, ids=str)
 def test_a_module_is_found_under_its_old_name_and_says_what_it_is_called_now(
     old: str, new: str

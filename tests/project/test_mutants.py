@@ -33,6 +33,7 @@ def functions_of(module: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LISTED)
 def test_each_entry_names_functions_that_exist(kind: str) -> None:
     named = [(entry["module"], name) for entry in LISTED[kind] for name in entry["functions"]]
@@ -40,6 +41,7 @@ def test_each_entry_names_functions_that_exist(kind: str) -> None:
     assert [each for each in named if each[1] not in functions_of(each[0])] == []
 
 
+@pytest.mark.slow
 def test_each_equivalent_mutant_changes_code_that_exists() -> None:
     outdated = [
         entry["old"]

@@ -31,6 +31,7 @@ DOMAIN_ERRORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", jobledger.__all__)
 def test_a_public_name_is_a_type(name: str) -> None:
     assert isinstance(getattr(jobledger, name), type)
@@ -56,6 +57,7 @@ def example(error: type[Exception]) -> Exception:
     return error(*((values | others).get(hint, ()) for hint in needed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*ERRORS, *DOMAIN_ERRORS])
 def test_an_error_can_be_pickled(name: str) -> None:
     """So that a pool of processes, Celery or Airflow can hand it on."""

@@ -48,6 +48,7 @@ def test_every_block_does_as_the_document_says(page: Path, tmp_path: Path, progr
     assert failed == [], "\n\n".join(failed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_is_run_or_of_a_language_that_is_only_shown(page: Path) -> None:
     assert "\n ```" not in page.read_text(), "a block that is indented would not be run"

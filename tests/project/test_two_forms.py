@@ -49,6 +49,7 @@ def test_only_older_names_are_missing(old: str, new: str) -> None:
     assert hasattr(AsyncLedger, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHARED)
 def test_a_method_takes_the_same_parameters(name: str) -> None:
     asked, mine = parameters(getattr(Ledger, name)), parameters(getattr(AsyncLedger, name))
@@ -57,6 +58,7 @@ def test_a_method_takes_the_same_parameters(name: str) -> None:
     assert mine == asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHARED)
 def test_a_method_has_the_same_documentation(name: str) -> None:
     documentation = inspect.getdoc(getattr(AsyncLedger, name))
@@ -73,6 +75,7 @@ def test_run_takes_the_same_parameters_with_a_name() -> None:
     assert parameters(with_name) == parameters(Ledger.run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in SHARED if name in vars(AsyncLedger) and name not in DECORATORS]
 )

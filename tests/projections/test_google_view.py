@@ -166,6 +166,7 @@ def test_the_view_knows_the_fields_of_an_output(ledger: Ledger, input_: str, out
     assert row[output] == report
 
 
+@pytest.mark.slow
 def test_personal_values_are_objects_that_the_ledger_decrypts(dsn: str, ledger: Ledger) -> None:
     alice = {"@personal": {"subject": "user:alice", "value": "Alice"}}
     ledger.create("projects/p/jobs/a", spec={"trainingInput": {"region": alice}})

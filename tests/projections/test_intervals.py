@@ -211,6 +211,7 @@ def test_counts_are_the_sums_of_intervals_on_both_sides_of_a_stretch(
         assert happened.fetchall() == [("RUNNING", sum(time <= at for time in times))], seconds
 
 
+@pytest.mark.slow
 def test_rebuilt_intervals_equal_the_old_ones(ledger: Ledger) -> None:
     for n in range(20):
         name = f"projects/p/jobs/i{n}"

@@ -58,6 +58,7 @@ class Sql:
         return self.connection.execute(select.replace("$", self.schema).encode()).fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", COLUMNS)
 def test_a_view_has_just_these_columns(sql: Sql, view: str) -> None:
     cursor = sql.connection.execute(f"SELECT * FROM {sql.schema}.{view}".encode())
@@ -187,6 +188,7 @@ def test_jobs_as_of_are_those_that_the_ledger_lists_as_of_then(
     assert any(shown)
 
 
+@pytest.mark.slow
 def test_job_intervals_are_those_of_the_projection(ledger: Ledger, sql: Sql) -> None:
     busy(ledger)
     ledger.moment("now", "occurred")
@@ -203,6 +205,7 @@ def test_job_intervals_are_those_of_the_projection(ledger: Ledger, sql: Sql) -> 
     assert of_one[1][2] == of_one[2][1]
 
 
+@pytest.mark.slow
 def test_one_jobs_intervals_are_read_by_its_name(ledger: Ledger, sql: Sql) -> None:
     ledger.append_many(simulate(300, 3, "p"))
     sql.connection.execute("ANALYZE")
@@ -247,6 +250,7 @@ UNZONED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
 def test_a_moment_means_the_same_in_every_session(sql: Sql, ledger: Ledger, zone: str) -> None:
     ledger.create("projects/p/jobs/a", occurred_time=AT)

@@ -49,6 +49,7 @@ def test_the_message_of_ml_dsa_is_the_one_of_the_specification() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_log_signs_with_both_until_one_is_retired(desk: Desk) -> None:
     with desk.ledger.connection() as connection:
         origin = connection.execute("SELECT origin FROM log").fetchone()[0]  # type: ignore[index]

@@ -216,6 +216,7 @@ def test_a_truncated_log_is_found(victim: Victim, gone: int) -> None:
     assert victim.found() == [("cut tail", victim.size - gone + 1)]
 
 
+@pytest.mark.slow
 def test_a_missing_last_event_is_found_before_it_is_signed(victim: Victim) -> None:
     with victim.ledger.connection() as connection:
         last = connection.execute(b"SELECT * FROM events ORDER BY position DESC LIMIT 1").fetchone()
@@ -299,6 +300,7 @@ def forge(victim: Victim) -> None:
     victim.ledger.seal()
 
 
+@pytest.mark.slow
 def test_a_kept_checkpoint_exposes_a_history_rewritten_with_a_stolen_key(
     victim: Victim,
 ) -> None:
@@ -338,6 +340,7 @@ def test_the_start_of_a_rewritten_part_is_located(victim: Victim) -> None:
     assert victim.found(early, late) == [("forked", victim.size + 1)]
 
 
+@pytest.mark.slow
 def test_a_cosigned_checkpoint_exposes_a_rewrite(victim: Victim) -> None:
     witness = SigningKey.generate("example.com/witness", COSIGNATURE)
     file = victim.hand_out()
@@ -399,6 +402,7 @@ def test_a_restored_backup_is_found_and_nothing_more_is_signed(
         assert victim.found(handed_out) == [("rolled back", victim.size + 1)]
 
 
+@pytest.mark.slow
 def test_a_process_that_saw_more_forgets_it_after_a_restored_backup(
     signing_in_background: None, victim: Victim, dsn: str
 ) -> None:
@@ -460,6 +464,7 @@ def test_a_changed_tree_is_reported_apart_from_the_events(
     )
 
 
+@pytest.mark.slow
 def test_rows_that_violate_constraints_are_found(victim: Victim) -> None:
     victim.ledger.follow(victim.size)
     victim.attack(
@@ -485,6 +490,7 @@ def test_a_checkpoint_in_the_database_that_was_changed_is_found(victim: Victim) 
     assert victim.found() == [("changed", 0)]
 
 
+@pytest.mark.slow
 def test_from_a_trusted_checkpoint_on_only_what_came_after_is_read(victim: Victim) -> None:
     trusted = victim.hand_out()
     victim.ledger.append_many(simulate(60, 2, "q"))
@@ -505,6 +511,7 @@ def test_from_a_trusted_checkpoint_on_only_what_came_after_is_read(victim: Victi
     assert (finding.kind, finding.position) == ("changed", victim.size + 5)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_log_or_key_is_refused(victim: Victim, tmp_path: Path) -> None:
     file = victim.hand_out()
     note = Note.parse(file.read_text())

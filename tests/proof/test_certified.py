@@ -51,6 +51,7 @@ def test_a_certified_report_is_computed_again_whatever_was_written_since(
     assert "events of jobledger/" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_certified_report_equals_the_plain_one(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +140,7 @@ def test_parquet_is_exported_again_and_compared(
     assert desk.run("verify-report", str(folder)) == 1
 
 
+@pytest.mark.slow
 def test_parquet_without_a_checkpoint_is_not_certified(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:

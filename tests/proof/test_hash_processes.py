@@ -98,6 +98,7 @@ def test_a_change_in_the_tile_of_any_process_is_found(
     assert len(started) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["give", "wait"])
 def test_a_process_that_is_killed_is_an_error(
     signed: Ledger, started: list[HashProcess], monkeypatch: pytest.MonkeyPatch, when: str

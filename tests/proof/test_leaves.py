@@ -192,6 +192,7 @@ def test_the_salts_of_a_tile_never_change() -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 31), st.integers(1, 255))
 def test_each_leaf_has_a_salt_of_its_own_and_another_key_changes_all(
     key: bytes, at: int, bits: int
@@ -224,6 +225,7 @@ ENTRIES: Final = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(ENTRIES)
 def test_an_entry_is_decoded_to_what_was_encoded(entry: Entry) -> None:
     assert Entry.decode(entry.encode()) == entry
@@ -256,6 +258,7 @@ def assert_changed_is_another(entry: Entry, bits: int) -> None:
         assert read is None or (read != entry and read.encode() == changed)
 
 
+@pytest.mark.slow
 @given(ENTRIES, st.integers(1, 255))
 @settings(max_examples=60, deadline=None)
 def test_a_changed_or_truncated_entry_never_decodes_to_the_same(entry: Entry, bits: int) -> None:
@@ -330,6 +333,7 @@ def write_foreign(dsn: str, ledger: Ledger) -> None:
         factory.close()
 
 
+@pytest.mark.slow
 def test_postgresql_sends_what_python_encodes(dsn: str, ledger: Ledger) -> None:
     write_unusual(ledger)
     write_foreign(dsn, ledger)

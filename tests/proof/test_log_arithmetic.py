@@ -150,6 +150,7 @@ def grown(steps: Sequence[int]) -> tuple[Growth, bytes]:
     return growth, hashes
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 2 * TILE), min_size=1, max_size=4))
 @settings(max_examples=40, deadline=None)
 def test_tiles_grow_over_leaves_and_fill_up_the_level_above(steps: list[int]) -> None:
@@ -178,6 +179,7 @@ def test_salts_are_those_of_the_leaves_that_follow() -> None:
     assert growth.room() == TILE - 5
 
 
+@pytest.mark.slow
 def test_a_full_tile_of_the_second_level_fills_up_the_third() -> None:
     growth, hashes = grown([TILE * TILE + 1])
     assert growth.changed[2, 0].hashes == root_over(hashes[: TILE * TILE * HASH_SIZE])
@@ -247,6 +249,7 @@ def test_each_row_needs_its_salt() -> None:
     assert hash_rows([], salts) == b""
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(1, 9), unique=True, max_size=6).map(sorted),
     st.integers(1, 9),

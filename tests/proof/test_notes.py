@@ -136,6 +136,7 @@ def material(type_: int, public: bytes) -> str:
     return base64.b64encode(bytes([type_]) + public).decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -239,6 +240,7 @@ def test_every_cut_off_note_is_refused() -> None:
         refused(lambda end=end: Note.parse(whole[:end]), "note")  # type: ignore[misc]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "note",
     [
@@ -303,6 +305,7 @@ def test_lines_after_the_third_are_signed_and_ignored() -> None:
 ROOT: Final = base64.b64encode(CHECKPOINT.root).decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -418,6 +421,7 @@ def test_a_changed_note_says_the_same_or_is_refused(changed: bytes) -> None:
         assert checkpoint == CHECKPOINT
 
 
+@pytest.mark.slow
 def test_a_change_of_any_byte_of_a_checkpoint_is_found() -> None:
     """But for nothing: even the lines' ends and the dash are as they must be."""
     whole = str(NOTE).encode()

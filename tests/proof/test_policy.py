@@ -146,6 +146,7 @@ def test_groups_within_groups_of_any_depth_are_counted() -> None:
     assert not Policy.parse(text).is_met([WITNESSES["X2"].verifier])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "line", "why"),
     [

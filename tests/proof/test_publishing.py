@@ -293,6 +293,7 @@ LIES: Final[dict[str, tuple[int, bytes, str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "body", "why"), LIES.values(), ids=LIES)
 def test_an_invalid_cosignature_is_ignored(
     status: int, body: bytes, why: str, caplog: pytest.LogCaptureFixture

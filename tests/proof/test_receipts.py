@@ -82,6 +82,7 @@ def test_each_event_has_a_receipt_of_its_own(handed: Handed) -> None:
     assert handed.verify(key=verifier(handed.desk)) == 0  # As text, too.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "message"), [("3", "there is no 3"), ("9999999999", "version")]
 )
@@ -273,6 +274,7 @@ def test_every_field_of_the_event_in_the_file_is_compared(
     refused(handed.verify("--job", str(handed.history)), capsys)
 
 
+@pytest.mark.slow
 def test_it_says_which_versions_it_covers(
     handed: Handed, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,6 +77,7 @@ def test_closing_waits_for_the_growth_of_the_tree(
         assert_signed(ledger)
 
 
+@pytest.mark.slow
 def test_an_unfinished_copy_leaves_the_transaction_usable(quiet: Ledger) -> None:
     quiet.append_many(many(6_000))
     with quiet.connection() as connection, connection.transaction():

@@ -30,6 +30,7 @@ from tests.signing import (
 pytestmark = pytest.mark.usefixtures("home")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
 def test_a_key_that_others_can_read_is_refused(quiet: Ledger, mode: int) -> None:
     new_key(quiet)
@@ -91,6 +92,7 @@ def test_a_key_of_another_log_signs_nothing(quiet: Ledger, monkeypatch: pytest.M
         sign(quiet)
 
 
+@pytest.mark.slow
 def test_both_keys_sign_during_a_rotation(quiet: Ledger) -> None:
     first = new_key(quiet)
     quiet.create(NAME)

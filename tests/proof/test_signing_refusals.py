@@ -100,6 +100,7 @@ def test_a_truncated_database_with_new_events_is_not_signed(
         assert error.position == 10
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 @pytest.mark.parametrize("forget", [False, True])
 def test_a_changed_database_is_not_signed(
@@ -128,6 +129,7 @@ def test_a_tree_does_not_grow_over_missing_events(quiet: Ledger) -> None:
     assert log_state(quiet).size == 0
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 @pytest.mark.parametrize(
     "damage",

@@ -252,6 +252,7 @@ def test_entries_hold_the_events(quiet: Ledger, folder: Path) -> None:
     assert {entry.actor for entry in entries} == {"Z\u00fcrich"}
 
 
+@pytest.mark.slow
 def test_pruned_events_are_left_out_and_reported(quiet: Ledger, folder: Path) -> None:
     note = grown(quiet, 600)
     with quiet.connection() as connection:
@@ -317,6 +318,7 @@ def test_an_entry_that_is_too_long_for_a_bundle_is_empty(
     assert export(quiet, folder, seal(quiet)) == (1, 1, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_reader_who_comes_before_the_checkpoint_changes_finds_what_it_needs(
     quiet: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +338,7 @@ def test_a_reader_who_comes_before_the_checkpoint_changes_finds_what_it_needs(
     assert looked > 6
 
 
+@pytest.mark.slow
 def test_an_export_that_was_stopped_is_finished_by_the_next(
     quiet: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,6 +386,7 @@ def test_nothing_is_written_for_a_note_that_is_not_of_this_tree(
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_folder_refuses_an_older_checkpoint_and_another_log(quiet: Ledger, folder: Path) -> None:
     older = grown(quiet, 10)
     export(quiet, folder, grown(quiet, 10))

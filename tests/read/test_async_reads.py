@@ -30,6 +30,7 @@ async def assert_all_given_back(ledger: AsyncLedger) -> None:
     await until(are_back, f"connections come back: {ledger.ledger.pool.get_stats()}")
 
 
+@pytest.mark.slow
 async def test_tasks_that_wait_share_a_read(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:
@@ -51,6 +52,7 @@ async def test_tasks_that_wait_share_a_read(
             await ledger.get("nonsense")
 
 
+@pytest.mark.slow
 async def test_a_read_that_is_given_up_fails_no_other(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:
@@ -107,6 +109,7 @@ async def test_a_scan_is_read_in_parts_and_shows_one_moment(dsn: str, ledger_nam
         await assert_all_given_back(ledger)
 
 
+@pytest.mark.slow
 async def test_a_scan_that_is_broken_off_gives_its_connection_back(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:
@@ -124,6 +127,7 @@ async def test_a_scan_that_is_broken_off_gives_its_connection_back(
         await assert_all_given_back(ledger)
 
 
+@pytest.mark.slow
 async def test_a_scan_whose_task_is_cancelled_gives_its_connection_back(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:
@@ -191,6 +195,7 @@ async def test_a_feed_that_is_given_up_leaves_nothing(dsn: str, ledger_name: str
         await assert_all_given_back(ledger)
 
 
+@pytest.mark.slow
 async def test_closing_ends_all_connections(
     dsn: str, ledger_name: str, loop_factory: Factory
 ) -> None:

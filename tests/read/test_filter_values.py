@@ -113,6 +113,7 @@ def test_the_server_compares_as_the_meaning_says(
     assert answered(ledger, value, comparator, literal) == meaning(value, comparator, literal)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -135,6 +136,7 @@ def place(value: Any) -> tuple[int, Any, bytes]:
     return 2, 0, text.encode()
 
 
+@pytest.mark.slow
 def test_numbers_in_a_ledger(ledger: Ledger) -> None:
     for value in (9, 10, 100, "9", "11", "abc", True, None):
         id_ = "null" if value is None else f"{type(value).__name__}_{value}"
@@ -160,6 +162,7 @@ def test_numbers_in_a_ledger(ledger: Ledger) -> None:
     assert sorted(found("labels.n >= 11")) == ["bool_True", "int_100", "null", "str_11", "str_abc"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filter_", "found"),
     [
@@ -218,6 +221,7 @@ def test_a_quoted_text_is_compared_literally(text: str) -> None:
     assert "\n" not in quoted(text)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -58,6 +58,7 @@ def test_a_field_with_any_key_is_found(ledger: Ledger) -> None:
             assert found == (["a", "b"] if "output" in filter_ else ["a"]), filter_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filter_", "sentence"),
     [

@@ -31,6 +31,7 @@ def paused(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     return ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("as_of", "names"),
     [
@@ -59,6 +60,7 @@ def test_many_jobs_are_only_counted(paused: Ledger, monkeypatch: pytest.MonkeyPa
     assert (running, other) == (InStates(4, None), None)
 
 
+@pytest.mark.slow
 def test_a_late_report_is_followed_before_jobs_are_found_by_their_state(paused: Ledger) -> None:
     paused.paused(NAMES[2], occurred_time=AT + timedelta(minutes=5))
     for minute in (6, 40):

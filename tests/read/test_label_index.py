@@ -114,6 +114,7 @@ def test_both_statements_give_the_same_answers_at_each_position(
             assert counts == ({team: len(wanted)} if wanted else {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["1", "1.0", "2026-01-01T00:00:00Z", 'a"b', "a\\b", "größe", "%"])
 def test_any_value_is_found(ledger: Ledger, value: str) -> None:
     ledger.append_many(

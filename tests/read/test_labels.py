@@ -27,6 +27,7 @@ KEY = BARE | st.builds("{}/{}".format, PREFIX, NAME) | st.sampled_from(["größe
 VALUE = st.just("") | NAME | st.sampled_from(["検索", "a_-", "v1.2.3", "Helm"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -71,6 +72,7 @@ def test_labels_set_through_google_keep_the_others(labels: dict[str, str], key: 
     assert google_labels(after) == set_
 
 
+@pytest.mark.slow
 @given(st.text(max_size=100), st.text(max_size=100))
 def test_there_is_a_nearest_label_to_anything(key: str, value: str) -> None:
     found = nearest(key, value)

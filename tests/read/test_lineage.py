@@ -84,6 +84,7 @@ def test_a_tree_has_each_job_where_it_was(moved: Ledger) -> None:
     assert (sorted(below(MONDAY, as_of="@6")), below(TUESDAY, as_of="@6")) == ([OLD, STEP], [])
 
 
+@pytest.mark.slow
 def test_the_fold_in_sql_agrees(moved: Ledger) -> None:
     late: About = {"occurred_time": START, "request_id": "late"}
     reports = [

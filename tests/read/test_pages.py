@@ -37,6 +37,7 @@ def test_pages_show_the_moment_of_the_first_whatever_happens_meanwhile(
     assert shown == before
 
 
+@pytest.mark.slow
 def test_a_page_of_the_past_holds_what_was_then(ledger: Ledger) -> None:
     for n in range(25):
         at = AT + timedelta(seconds=n % 5)

@@ -132,6 +132,7 @@ def test_pages_of_a_state_have_the_jobs_of_it_in_their_order(
             check_pages(ledger, AtTime(time, Clock.OCCURRED, position))
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_each_version_equals_the_job_returned_then(ledger: Ledger) -> None:
     given_then = [
@@ -150,6 +151,7 @@ def test_each_version_equals_the_job_returned_then(ledger: Ledger) -> None:
         ledger.get(NAME, as_of="v7")
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_events_that_were_legal_as_recorded_keep_their_order(
     ledger: Ledger,
@@ -210,6 +212,7 @@ def test_asking_as_of_now_keeps_later_events_out_of_that_past(ledger: Ledger) ->
     assert ledger.history(NAME)[0].recorded_time > moment.time
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_now_on_the_occurred_clock_is_ordered_by_valid_time(ledger: Ledger) -> None:
     ledger.create(NAME, occurred_time=AT + timedelta(hours=1))
@@ -227,6 +230,7 @@ def test_now_on_the_occurred_clock_is_ordered_by_valid_time(ledger: Ledger) -> N
     assert happened.start_time == AT
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledger: Ledger) -> None:
     ledger.create(NAME)
@@ -250,6 +254,7 @@ def test_moments_before_the_ledger_are_empty_and_those_to_come_are_refused(ledge
         ledger.list(clock="wall")
 
 
+@pytest.mark.slow
 @pytest.mark.both_forms
 def test_a_granted_role_can_read_the_past(dsn: str, ledger: Ledger, open_ledger: Opener) -> None:
     ledger.create(NAME)

@@ -156,6 +156,7 @@ def test_an_event_can_only_be_rewritten_unchanged(ledger: Ledger) -> None:
                 connection.execute(f"UPDATE events SET {column} = {other} WHERE position = 1")
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 def test_a_table_that_is_read_all_the_time_is_left_and_its_reader_named(
     ledger: Ledger, tmp_path: Path
@@ -172,6 +173,7 @@ def test_a_table_that_is_read_all_the_time_is_left_and_its_reader_named(
         assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_rebuild_of_an_index_leaves_is_no_finding(ledger: Ledger) -> None:
     with psycopg.connect(ledger.conninfo) as writer, ledger.connection() as connection:
         writer.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE")

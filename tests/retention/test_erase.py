@@ -42,6 +42,7 @@ def leaves(ledger: Ledger, until: int) -> bytes:
         return hash_rows(list(copy_rows(connection, 1, until)), salts(key[0]))
 
 
+@pytest.mark.slow
 def test_an_erased_subject_reads_as_erased_and_no_leaf_changes(ledger: Ledger) -> None:
     ledger.create(JOB, spec={"who": of("Alice"), "b": of("Bob", "user:bob"), "n": 1})
     ledger.failed(JOB, {"code": 3, "message": "", "details": [of({"ip": "::1"})]})
@@ -73,6 +74,7 @@ def test_an_erased_subject_reads_as_erased_and_no_leaf_changes(ledger: Ledger) -
     assert b"alice" not in record.stored
 
 
+@pytest.mark.slow
 def test_a_subject_that_comes_again_has_a_new_key(ledger: Ledger) -> None:
     ledger.create(JOB, spec={"who": of("Alice")})
     for n in range(3):
@@ -177,6 +179,7 @@ def test_a_key_deleted_without_an_event_is_reported(ledger: Ledger, dsn: str) ->
         assert check_keys(connection) == []
 
 
+@pytest.mark.slow
 def test_the_command_line_erases(cli: Cli) -> None:
     cli("record", "a", "Created", "--data", json.dumps({"spec": {"who": of("Alice"), "n": 1}}))
     asked = cli.run("erase", "user:alice")

@@ -182,6 +182,7 @@ def test_a_hole_longer_than_a_page_ends_no_feed(ledger: Ledger, tmp_path: Path) 
     check_all_holds(ledger)
 
 
+@pytest.mark.slow
 def test_live_and_recent_jobs_are_not_pruned(ledger: Ledger, tmp_path: Path) -> None:
     ledger.create("projects/p/jobs/live")
     ledger.create("projects/p/jobs/old")
@@ -202,6 +203,7 @@ def test_live_and_recent_jobs_are_not_pruned(ledger: Ledger, tmp_path: Path) -> 
     check_all_holds(ledger)
 
 
+@pytest.mark.slow
 def test_a_job_written_during_a_pruning_stays(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +222,7 @@ def test_a_job_written_during_a_pruning_stays(
     check_all_holds(ledger)
 
 
+@pytest.mark.slow
 def test_a_writer_with_a_cached_pruned_job_is_refused(
     ledger: Ledger, dsn: str, tmp_path: Path
 ) -> None:
@@ -276,6 +279,7 @@ def test_a_crashed_pruning_leaves_whole_batches_and_continues(
     check_all_holds(busy)
 
 
+@pytest.mark.slow
 def test_only_jobs_that_the_export_holds_whole_are_pruned(
     ledger: Ledger, cli: Cli, tmp_path: Path
 ) -> None:
@@ -323,6 +327,7 @@ def test_an_invalid_export_prunes_nothing(
     assert ledger.get("projects/p/jobs/a").version == 3
 
 
+@pytest.mark.slow
 def test_a_role_without_the_right_is_refused_with_the_reason(
     ledger: Ledger, dsn: str, tmp_path: Path
 ) -> None:
@@ -336,6 +341,7 @@ def test_a_role_without_the_right_is_refused_with_the_reason(
     assert ledger.size() == 3
 
 
+@pytest.mark.slow
 def test_a_deletion_disguised_as_pruning_is_found(ledger: Ledger, tmp_path: Path) -> None:
     for name in ("a", "b"):
         ledger.create(f"projects/p/jobs/{name}")

@@ -141,6 +141,7 @@ def check_records_and_files(
     assert ledger.retention_rules() == rules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pin", [False, True])
 def test_a_held_job_is_never_pruned(ledger: Ledger, tmp_path: Path, pin: bool) -> None:
     for name in (NAME, NAME + "b"):
@@ -253,6 +254,7 @@ def test_an_unwritable_export_folder_prunes_nothing(ledger: Ledger, tmp_path: Pa
     assert len(ledger.list()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
@@ -337,6 +339,7 @@ def test_only_the_owner_changes_rules_and_holds(ledger: Ledger, dsn: str, tmp_pa
         assert application.holds() == []
 
 
+@pytest.mark.slow
 def test_a_superuser_who_is_not_the_owner_is_told_so(dsn: str) -> None:
     with owned_ledger(dsn) as (_, name), Ledger.open(dsn, name) as ledger:
         ledger.create(NAME)

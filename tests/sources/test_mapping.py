@@ -251,6 +251,7 @@ RELATED = {
 """A record of each format, the job of it, its parents, its root, and what began it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RELATED)
 def test_what_a_job_belongs_to_is_recorded(ledger: Ledger, tmp_path: Path, name: str) -> None:
     record, id_, parents, root, trigger = RELATED[name]
@@ -340,6 +341,7 @@ def test_a_bad_record_does_not_stop_the_others(ledger: Ledger, tmp_path: Path) -
     assert jobs["4"].error_message == 'disk "full"'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["swf", "slurm-sacct", "pbs-accounting", "celery-events", "github-actions-runs"]
 )
@@ -363,6 +365,7 @@ def test_a_file_in_utf_16_is_read(ledger: Ledger, tmp_path: Path, name: str) -> 
     assert run(ledger, read_mapping(name), file).events == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("times", "row", "why"),
     [
@@ -685,6 +688,7 @@ def test_a_mapping_that_matches_nothing_is_reported(
     assert ledger.size() == 0
 
 
+@pytest.mark.slow
 def test_rows_of_databases(ledger: Ledger, tmp_path: Path, dsn: str) -> None:
     query = "SELECT 'q' || n AS id, timestamptz '2026-11-01 10:00Z' AS begin FROM generate_series(1, 3) AS n (n)"
     expected = OWN | {
@@ -715,6 +719,7 @@ def test_a_pipe_is_imported(cli: Cli) -> None:
     os.close(reading)
 
 
+@pytest.mark.slow
 def test_the_command_shows_what_it_would_write(cli: Cli, ledger: Ledger, tmp_path: Path) -> None:
     file = tmp_path / "sacct.txt"
     file.write_text(EXAMPLES["slurm-sacct"].text + "74|x|ann|ml|gpu|2026-11-01|soon|||0:0|\n")

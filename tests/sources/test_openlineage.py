@@ -320,6 +320,7 @@ def test_a_part_that_is_null_is_as_one_that_is_absent() -> None:
     assert (of_dataset.job, of_dataset.dataset) == (None, KEY)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.builds(JobKey, *[st.text(st.sampled_from("ab/|%:. "), min_size=1, max_size=6)] * 2),

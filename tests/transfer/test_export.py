@@ -35,6 +35,7 @@ def test_the_state_after_an_event_is_that_of_its_place_in_the_job(past: Ledger) 
         assert len(events) < len(states) or as_of is None
 
 
+@pytest.mark.slow
 def test_a_filter_takes_the_jobs_it_matched_at_the_moment(past: Ledger) -> None:
     def positions(as_of: str | None, filter: str, clock: Clock | None = None) -> list[int]:
         wanted = selection(past, as_of=as_of, filter=filter, clock=clock)
@@ -51,6 +52,7 @@ def test_a_filter_takes_the_jobs_it_matched_at_the_moment(past: Ledger) -> None:
         positions(None, "no_such_field = 1")
 
 
+@pytest.mark.slow
 def test_a_role_that_may_only_append_and_read_exports(dsn: str, past: Ledger) -> None:
     with application_of(dsn, past) as application:
         for asked in ("", "state = RUNNING"):
@@ -59,6 +61,7 @@ def test_a_role_that_may_only_append_and_read_exports(dsn: str, past: Ledger) ->
             assert export(application.reader, wanted, Format.JSONL, out) > 0
 
 
+@pytest.mark.slow
 def test_the_reader_of_an_export_may_be_slower_than_a_transaction_may_wait(
     dsn: str, ledger: Ledger
 ) -> None:
@@ -73,6 +76,7 @@ def test_the_reader_of_an_export_may_be_slower_than_a_transaction_may_wait(
         assert sum(1 for _ in events) == 1_499
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", list(Format))
 def test_a_failed_export_leaves_no_file(
     past: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: Format
@@ -114,6 +118,7 @@ def test_an_export_that_is_killed_is_not_taken_for_a_whole_one(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_place_that_cannot_be_written_to_is_refused(past: Ledger, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     exported(past, tmp_path / "full" / "file")
@@ -143,6 +148,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, lib
         exporting.form_of(Format(module.replace("_", "")))
 
 
+@pytest.mark.slow
 def test_the_command_line_exports_and_opens_without_a_ledger(
     cli: Cli, past: Ledger, tmp_path: Path
 ) -> None:

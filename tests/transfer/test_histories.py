@@ -51,6 +51,7 @@ def test_a_history_holds_every_field_of_its_events(past: Ledger, tmp_path: Path)
     assert json.loads(lines[-1]) == {"end": True, "events": len(past.history(A))}
 
 
+@pytest.mark.slow
 def test_a_job_from_a_file_is_as_the_ledger_says_at_every_moment(
     past: Ledger, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_gzipped_file_is_read(past: Ledger, tmp_path: Path) -> None:
         open_history(file)
 
 
+@pytest.mark.slow
 def test_a_truncated_file_is_refused(past: Ledger, tmp_path: Path) -> None:
     whole = exported(past, tmp_path / "whole", A).read_bytes()
     broken = tmp_path / "broken"

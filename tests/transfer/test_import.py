@@ -291,6 +291,7 @@ def test_a_file_of_the_other_kind_is_refused_at_its_first_row(
         assert load(ledger, file, Kind.TASK).imported == 30_000
 
 
+@pytest.mark.slow
 def test_a_dry_run_reports_what_an_import_would_do(
     desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,7 @@ def test_an_export_is_imported_as_it_is(
         assert (again.written, again.repeated, other.size()) == (0, done.written, size)
 
 
+@pytest.mark.slow
 def test_an_older_schema_keeps_its_bytes(ledger: Ledger, dsn: str, tmp_path: Path) -> None:
     ledger.create(A)
     ledger.started(A)
@@ -83,6 +84,7 @@ def test_an_older_schema_keeps_its_bytes(ledger: Ledger, dsn: str, tmp_path: Pat
         assert other.get(A).attempt == 1
 
 
+@pytest.mark.slow
 def test_ledgers_are_merged_and_a_fork_is_named(past: Ledger, dsn: str, tmp_path: Path) -> None:
     first = write_export(past, tmp_path, Format.JSONL)
     with fresh_ledger(dsn) as other:
@@ -114,6 +116,7 @@ def test_what_is_missing_before_an_event_is_named(past: Ledger, dsn: str, tmp_pa
         assert other.get(A).state == past.get(A).state
 
 
+@pytest.mark.slow
 def test_the_origins_receipts_stay_checkable(desk: Desk, dsn: str) -> None:
     write_past(desk.ledger)
     receipt, all_, one = (
@@ -166,6 +169,7 @@ def test_a_file_that_is_not_an_export_is_refused(
         other.import_history(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_an_export_is_read_from_a_pipe(
     past: Ledger, tmp_path: Path, pack: Callable[[bytes], bytes]
@@ -209,6 +213,7 @@ def test_a_truncated_gzip_is_refused_with_the_line(past: Ledger, dsn: str, tmp_p
         other.import_history(half)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", [Format.JSONL, Format.CLOUDEVENTS])
 def test_a_time_that_utc_does_not_have_is_refused_with_the_line(
     past: Ledger, dsn: str, tmp_path: Path, format_: Format

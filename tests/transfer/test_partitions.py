@@ -111,6 +111,7 @@ def assert_same(found: Answers, expected: Answers) -> None:
     assert expected.failures
 
 
+@pytest.mark.slow
 def test_files_are_in_folders_by_day_and_kind(busy_past: Ledger, tmp_path: Path) -> None:
     folder = export(busy_past, tmp_path)
     events = list(busy_past.events(follow=False))
@@ -216,6 +217,7 @@ def test_a_file_is_opened_when_its_first_position_is_reached(
     assert len(opened) == 5
 
 
+@pytest.mark.slow
 def test_more_days_that_overlap_are_read_than_a_process_may_have_files_open(
     ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -237,6 +239,7 @@ def test_more_days_that_overlap_are_read_than_a_process_may_have_files_open(
     assert positions == list(range(1, 161))
 
 
+@pytest.mark.slow
 def test_a_folder_that_its_manifest_does_not_list_is_not_imported(
     busy_past: Ledger, dsn: str, tmp_path: Path
 ) -> None:
@@ -351,6 +354,7 @@ def test_only_a_key_of_the_log_signs(desk: Desk, signed: Path, tmp_path: Path) -
     assert desk.run("verify-export", str(signed), "--key", verifier(desk)) == 1
 
 
+@pytest.mark.slow
 def test_a_certified_export_by_day_and_kind_is_made_again(desk: Desk, signed: Path) -> None:
     desk.ledger.append_many(simulate(10, 2, "q"))
     assert desk.run("verify-report", str(signed)) == 0

@@ -173,6 +173,7 @@ def test_an_upgraded_ledger_gives_the_same_answers(loaded: Loaded) -> None:
         assert differences(parse(printed), answer["answer"]) == [], asked
 
 
+@pytest.mark.slow
 def test_receipts_and_exports_of_earlier_versions_verify(loaded: Loaded) -> None:
     job, key = loaded.file("job.jsonl"), ("--key", loaded.file("key"))
     assert loaded.run("verify-receipt", loaded.file("event.tlog-proof"), *key, "--job", job)[0] == 0

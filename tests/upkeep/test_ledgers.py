@@ -27,6 +27,7 @@ def other(dsn: str) -> Iterator[str]:
         connection.execute(f"DROP SCHEMA IF EXISTS {schema_of(name)} CASCADE".encode())
 
 
+@pytest.mark.slow
 def test_the_commands_make_show_and_drop_a_ledger(
     desk: Desk, other: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

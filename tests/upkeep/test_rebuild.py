@@ -167,6 +167,7 @@ def test_a_rebuild_that_fails_leaves_nothing_and_can_be_repeated(busy: Ledger) -
     assert findings(busy) == []
 
 
+@pytest.mark.slow
 def test_the_error_of_a_rebuild_in_a_transaction_is_raised(busy: Ledger) -> None:
     def fail(_done: int, _size: int) -> None:
         connection.execute("SELECT 1 / 0")
@@ -178,6 +179,7 @@ def test_the_error_of_a_rebuild_in_a_transaction_is_raised(busy: Ledger) -> None
         assert rebuild(connection, JOBS) == busy.size()
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 def test_two_sessions_make_the_same_rows_and_indexes(busy: Ledger) -> None:
     def fail(_done: int, _size: int) -> None:
@@ -198,6 +200,7 @@ def test_two_sessions_make_the_same_rows_and_indexes(busy: Ledger) -> None:
     assert findings(busy) == []
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 def test_the_leftovers_of_a_killed_rebuild_are_removed_by_the_next_one(busy: Ledger) -> None:
     class KilledError(Exception):
@@ -240,6 +243,7 @@ def test_many_events_are_folded_before_writers_have_to_wait(
     assert findings(busy) == []
 
 
+@pytest.mark.slow
 def test_no_writer_waits_for_an_upgrade_of_all_projections(
     busy: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +276,7 @@ def test_no_writer_waits_for_an_upgrade_of_all_projections(
     assert findings(busy) == []
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
 def test_jobs_that_are_pruned_during_a_rebuild_do_not_come_back(
@@ -318,6 +323,7 @@ def test_a_check_that_reads_one_moment_keeps_the_tables(
     assert outcomes
 
 
+@pytest.mark.slow
 def test_rows_that_a_superuser_makes_belong_to_the_owner_of_the_ledger(dsn: str) -> None:
     with owned_ledger(dsn) as (owner, name), Ledger.open(owner, name) as ledger:
         ledger.create("projects/p/jobs/a")

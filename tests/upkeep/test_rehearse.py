@@ -22,6 +22,7 @@ def some_jobs(ledger: Ledger) -> None:
     ledger.count()
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 def test_nothing_would_change_in_a_sound_ledger(ledger: Ledger) -> None:
     some_jobs(ledger)
@@ -34,6 +35,7 @@ def test_nothing_would_change_in_a_sound_ledger(ledger: Ledger) -> None:
     assert schemas(ledger) == {f"ledger_{ledger.name}"}
 
 
+@pytest.mark.slow
 def test_a_changed_fold_is_reported_and_not_applied(ledger: Ledger) -> None:
     some_jobs(ledger)
     meant, other_state = "WHEN 'Started' THEN 'RUNNING'", "WHEN 'Started' THEN 'PENDING'"
@@ -51,6 +53,7 @@ def test_a_changed_fold_is_reported_and_not_applied(ledger: Ledger) -> None:
     assert schemas(ledger) == {f"ledger_{ledger.name}"}
 
 
+@pytest.mark.slow
 @pytest.mark.plain_server
 def test_wrong_missing_and_extra_rows_are_reported(ledger: Ledger) -> None:
     some_jobs(ledger)
@@ -67,6 +70,7 @@ def test_wrong_missing_and_extra_rows_are_reported(ledger: Ledger) -> None:
         assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (2,)
 
 
+@pytest.mark.slow
 def test_documents_that_are_only_spaced_differently_do_not_change(ledger: Ledger) -> None:
     some_jobs(ledger)
     ledger.cancelled("projects/p/jobs/a", "stopped by SIGTERM")

@@ -489,6 +489,7 @@ def test_unknown_pages_are_html_for_browsers_and_json_for_others(
         assert icon.headers["content-type"] == "image/svg+xml"
 
 
+@pytest.mark.slow
 def test_series_of_a_stretch_and_its_ends(busy: Ledger) -> None:
     moment = busy.moment("now", "occurred")
     whole = extent(busy.reader, moment)

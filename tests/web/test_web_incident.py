@@ -95,6 +95,7 @@ def test_live_jobs_are_counted_as_the_ledger_counts_them(site: Server) -> None:
             assert peaks[n] == max(counts.get(state, 0) for counts in message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clock", ["occurred", "recorded"])
 def test_ended_jobs_are_counted_exactly_of_all_of_a_project_and_of_a_filter(
     site: Server, clock: str
@@ -503,6 +504,7 @@ def test_results_among_many_jobs_are_counted_after_the_first_page(
     assert (found.total, found.counts["FAILED"]) == (1, 1)
 
 
+@pytest.mark.slow
 def test_the_top_of_the_page_is_sent_before_slow_parts(site: Server) -> None:
     with site.client() as client:
         with client.stream("GET", "/") as answer:

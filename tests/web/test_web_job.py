@@ -606,6 +606,7 @@ def test_receipts_are_verified_in_the_browser(desk: Desk, visitor: Visitor) -> N
         visitor.is_content()
 
 
+@pytest.mark.slow
 def test_html_is_of_one_job(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.run("export", "--format", "html") == 2
     assert "name: html is a page of one job; give its NAME" in capsys.readouterr().err

@@ -273,6 +273,7 @@ def test_a_large_confusion_matrix_is_a_whole_file(dsn: str) -> None:
         assert sum(row.split(",").count("1") for row in file.splitlines()) == 45
 
 
+@pytest.mark.slow
 def test_a_saved_link_to_evaluations_outlives_a_job(dsn: str) -> None:
     with new_server(dsn) as server, server.client() as client:
         ledger = server.ledger
