@@ -21,6 +21,7 @@ from jobledger.infra.proof.signing.keys import last_signed_file
 from jobledger.infra.proof.signing.notes import Note, SigningKey
 from jobledger.infra.proof.signing.origin import name_log
 from jobledger.infra.proof.signing.pins import pin
+from jobledger.infra.proof.signing.signed_database import keep_database
 from jobledger.infra.settings import Settings
 from jobledger.infra.transfer.traces.simulation import simulate
 from jobledger.infra.upkeep.definitions import Installed, install_definitions
@@ -132,6 +133,7 @@ def victim(
         victim = Victim(ledger, template.size, tmp_path, template.installed)
         with ledger.connection() as connection:
             pin(Settings(), connection, victim.origin)
+            keep_database(Settings(), connection, victim.origin)
         assert victim.findings() == []
         yield victim
 

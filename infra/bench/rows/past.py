@@ -1,14 +1,15 @@
 """Rows of time travel: a fleet's history of two million events, and its past.
 
 The history is that of a trace of Google's, where its files are given (`bench --trace`), and a
-simulated one otherwise; either is repeated with other names until it is long enough.
+simulated one otherwise. Either is repeated with other names until it is long enough, each copy after
+the one before, as a fleet's history grows over the years.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,7 +94,7 @@ def history(arena: Arena, events: int) -> History:
         if "base" not in arena.kept:
             arena.kept["base"] = _base(arena)
         ledger = arena.stay(arena.open(arena.stay(arena.ledger()), catch_up=False))
-        arena.kept[key] = History(ledger, islice(_repeated(arena.kept["base"]), events))
+        arena.kept[key] = History(ledger, _repeated(arena.kept["base"], events))
     made: History = arena.kept[key]
     return made
 
@@ -119,10 +120,20 @@ def _as_they_came(events: list[Event]) -> list[Event]:
     return [events[n] for n in order]
 
 
-def _repeated(base: list[Event]) -> Iterator[Event]:
-    for copy in count():
-        for event in base:
-            yield event._replace(name=f"{event.name}_{copy}") if copy else event
+def _repeated(base: list[Event], events: int) -> Iterator[Event]:
+    """So many events: copies of the base, each of other jobs and later than the one before, the base as the last."""
+    times = [event.occurred_time for event in base]
+    days = (max(times) - min(times)).days + 1
+    last = (events - 1) // len(base)
+    copied = (
+        event._replace(
+            name=f"{event.name}_{copy}",
+            occurred_time=event.occurred_time - timedelta(days=days * (last - copy)),
+        )
+        for copy in range(last + 1)
+        for event in base
+    )
+    return islice(copied, events)
 
 
 @contextmanager

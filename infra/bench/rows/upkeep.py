@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cache
 from itertools import count
 from typing import Final
@@ -31,6 +30,14 @@ DISK: Final = """
 SELECT sum(pg_total_relation_size(oid))::float8 / 1024 / 1024 FROM pg_class
 WHERE relkind = 'r' AND relnamespace = '{schema}'::regnamespace
 """
+RECORDED_AFTER: Final = b"""
+SELECT coalesce((
+    SELECT recorded_time FROM events
+    WHERE position > e.position AND recorded_time > e.recorded_time ORDER BY position LIMIT 1
+), clock_timestamp())
+FROM events AS e WHERE position = %s
+"""
+"""When the first event after those of a position's commit was recorded."""
 OUTDATE: Final = "UPDATE {schema}.projections SET version = version - 1"
 
 
@@ -61,7 +68,8 @@ def pruned_disk(arena: Arena) -> Iterator[Sides]:
         grown = history(arena, arena.sizes.grown)
         before, size = _disk(arena, grown), grown.ledger.size()
         export = Export(arena.scratch / "pruned.jsonl", is_there=False)
-        pruning = grown.ledger.prune(_recorded(grown, int(size * PRUNED_SHARE)), export)
+        [(before_time,)] = grown.select(RECORDED_AFTER, int(size * PRUNED_SHARE))
+        pruning = grown.ledger.prune(before_time, export)
         grown.ledger.compact()
         return before - _disk(arena, grown), before * pruning.events / size
 
@@ -95,10 +103,3 @@ def _writing(grown: History) -> Iterator[list[float]]:
 def _disk(arena: Arena, grown: History) -> float:
     [(size,)] = arena.execute(DISK.format(schema=schema_of(grown.ledger.name)))
     return float(size)
-
-
-def _recorded(grown: History, position: int) -> datetime:
-    """When the event at a position was recorded."""
-    [(when,)] = grown.select(b"SELECT recorded_time FROM events WHERE position = %s", position)
-    made: datetime = when
-    return made
