@@ -81,6 +81,7 @@ class TestExampleOnLedger(OnLedger, published.ExampleApplicationTestCase):  # ty
     expected_factory_topic = get_topic(Factory)
 
 
+@pytest.mark.slow
 class TestEncryptedExampleOnLedger(OnLedger, published.ExampleApplicationTestCase):  # type: ignore[misc]
     expected_factory_topic = get_topic(Factory)
     more = SECRETS
@@ -100,18 +101,22 @@ class TestExampleOnStock(OnStock, published.ExampleApplicationTestCase):  # type
     expected_factory_topic = get_topic(PostgresFactory)
 
 
+@pytest.mark.slow
 class TestEncryptedExampleOnStock(OnStock, published.ExampleApplicationTestCase):  # type: ignore[misc]
     expected_factory_topic = get_topic(PostgresFactory)
     more = SECRETS
 
 
+@pytest.mark.slow
 class TestEventSourcedProjectionOnLedger(OnLedger, projection.EventSourcedProjectionTestCase):  # type: ignore[misc]
     pass
 
 
+@pytest.mark.slow
 class TestEncryptedProjectionOnLedger(OnLedger, projection.EventSourcedProjectionTestCase):  # type: ignore[misc]
     more = SECRETS
 
 
+@pytest.mark.slow
 class TestEventSourcedProjectionOnStock(OnStock, projection.EventSourcedProjectionTestCase):  # type: ignore[misc]
     pass

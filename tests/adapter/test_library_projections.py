@@ -111,19 +111,23 @@ class View(Case):
         return factory.tracking_recorder(Counters)
 
 
+@pytest.mark.slow
 class TestViewOnLedger(View, published.EventCountersViewTestCase):  # type: ignore[misc]
     factory = Factory
 
 
 @pytest.mark.one_server
+@pytest.mark.slow
 class TestViewOnStock(View, published.EventCountersViewTestCase):  # type: ignore[misc]
     factory = PostgresFactory
 
 
+@pytest.mark.slow
 class TestProjectionOnLedger(Case, published.AggregateEventCountersProjectionTestCase):  # type: ignore[misc]
     factory = Factory
 
 
 @pytest.mark.one_server
+@pytest.mark.slow
 class TestProjectionOnStock(Case, published.AggregateEventCountersProjectionTestCase):  # type: ignore[misc]
     factory = PostgresFactory
