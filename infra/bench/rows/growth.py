@@ -33,7 +33,8 @@ SAMPLE_SECONDS: Final = 0.05
 
 def grown(arena: Arena) -> tuple[History, History]:
     """The long history and the short one, made once a run."""
-    return history(arena, arena.sizes.grown), history(arena, arena.sizes.young)
+    grown = history(arena, arena.sizes.grown, is_longer=True)
+    return grown, history(arena, arena.sizes.young, is_longer=True)
 
 
 @contextmanager

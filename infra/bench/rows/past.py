@@ -1,8 +1,8 @@
 """Rows of time travel: a fleet's history of two million events, and its past.
 
 The history is that of a trace of Google's, where its files are given (`bench --trace`), and a
-simulated one otherwise. Either is repeated with other names until it is long enough, each copy after
-the one before, as a fleet's history grows over the years.
+simulated one otherwise. Either is repeated with other names until it is long enough: at the same times, as
+that of a larger fleet, or each copy after the one before, as a fleet's history over the years.
 """
 
 from collections.abc import Iterator
@@ -87,14 +87,19 @@ class History:
             return connection.execute(statement, parameters).fetchall()
 
 
-def history(arena: Arena, events: int) -> History:
-    """Returns a history of this many events, made once for all rows, without background work."""
-    key = f"history {events}"
+def history(arena: Arena, events: int, *, is_longer: bool = False) -> History:
+    """Returns a history of this many events, made once for all rows, without background work.
+
+    `is_longer`: whether copies of the base come one after the other, and not at the same times.
+    """
+    key = f"history {events} {is_longer}"
     if key not in arena.kept:
         if "base" not in arena.kept:
             arena.kept["base"] = _base(arena)
         ledger = arena.stay(arena.open(arena.stay(arena.ledger()), catch_up=False))
-        arena.kept[key] = History(ledger, _repeated(arena.kept["base"], events))
+        arena.kept[key] = History(
+            ledger, _repeated(arena.kept["base"], events, is_longer=is_longer)
+        )
     made: History = arena.kept[key]
     return made
 
@@ -120,10 +125,10 @@ def _as_they_came(events: list[Event]) -> list[Event]:
     return [events[n] for n in order]
 
 
-def _repeated(base: list[Event], events: int) -> Iterator[Event]:
-    """So many events: copies of the base, each of other jobs and later than the one before, the base as the last."""
+def _repeated(base: list[Event], events: int, *, is_longer: bool) -> Iterator[Event]:
+    """So many events: copies of the base, each of other jobs; the last one has the times of the base."""
     times = [event.occurred_time for event in base]
-    days = (max(times) - min(times)).days + 1
+    days = (max(times) - min(times)).days + 1 if is_longer else 0
     last = (events - 1) // len(base)
     copied = (
         event._replace(

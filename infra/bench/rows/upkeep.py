@@ -16,7 +16,8 @@ from typing import Final
 from jobledger.infra.bench.arena import Arena
 from jobledger.infra.bench.meter import Reading
 from jobledger.infra.bench.pairs import Sides
-from jobledger.infra.bench.rows.past import History, history
+from jobledger.infra.bench.rows.growth import grown as grown_history
+from jobledger.infra.bench.rows.past import History
 from jobledger.infra.bench.serving import PROGRAM
 from jobledger.infra.errors import LedgerUnavailableError
 from jobledger.infra.postgres.connections import schema_of
@@ -46,7 +47,7 @@ def upgrade(arena: Arena) -> Iterator[Sides]:
     """The longest wait of a writer in milliseconds while `init` rebuilds all projections; measured once."""
 
     def measure() -> Reading:
-        grown = history(arena, arena.sizes.grown)
+        grown = grown_history(arena)[0]
         ledger = grown.ledger.name
         arena.execute(OUTDATE.format(schema=schema_of(ledger)))
         command = [sys.executable, "-c", PROGRAM, "--dsn", arena.dsn, "--ledger", ledger, "init"]
@@ -65,7 +66,7 @@ def pruned_disk(arena: Arena) -> Iterator[Sides]:
 
     @cache
     def measure() -> tuple[float, float]:
-        grown = history(arena, arena.sizes.grown)
+        grown = grown_history(arena)[0]
         before, size = _disk(arena, grown), grown.ledger.size()
         export = Export(arena.scratch / "pruned.jsonl", is_there=False)
         [(before_time,)] = grown.select(RECORDED_AFTER, int(size * PRUNED_SHARE))
