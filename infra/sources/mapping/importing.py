@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, cast
 
 from jobledger.domain.errors import InvalidFieldError, LedgerError
@@ -28,8 +28,6 @@ from jobledger.infra.sources.mapping.records import Found, read_records
 SHOWN_HISTORIES: Final = 10
 MAX_UNPLACED: Final = 1_000
 """The most reasons that a summary keeps."""
-
-
 WINDOW_RECORDS: Final = 5_000
 """How many records are read before their events are recorded."""
 
@@ -93,8 +91,9 @@ class MappedImport:
         """
         matched = False
         records = read_records(self._source, self._where, moved)
-        while window := list(islice(records, WINDOW_RECORDS)):
+        for first in records:
             first_times: dict[str, datetime] = {}
+            window = chain([first], islice(records, WINDOW_RECORDS - 1))
             events = [event for each in window for event in self._observed(each, first_times)]
             matched = matched or bool(events)
             yield from (_created_at(event, first_times) for event in events)
