@@ -31,7 +31,7 @@ PAGES: Final = 20
 SAMPLE_SECONDS: Final = 0.05
 
 
-def grown(arena: Arena) -> tuple[History, History]:
+def histories(arena: Arena) -> tuple[History, History]:
     """The long history and the short one, made once a run."""
     grown = history(arena, arena.sizes.grown, is_longer=True)
     return grown, history(arena, arena.sizes.young, is_longer=True)
@@ -40,7 +40,7 @@ def grown(arena: Arena) -> tuple[History, History]:
 @contextmanager
 def _both(arena: Arena, call: Callable[[History], Callable[[], Any]]) -> Iterator[Sides]:
     """Milliseconds of a call on the long history, beside the same call on the short one."""
-    ours, theirs = (call(each) for each in grown(arena))
+    ours, theirs = (call(each) for each in histories(arena))
     yield Sides(lambda: arena.milliseconds(ours), lambda: arena.milliseconds(theirs))
 
 
@@ -91,7 +91,7 @@ def list_as_of(arena: Arena) -> Iterator[Sides]:
 @contextmanager
 def inclusion(arena: Arena) -> Iterator[Sides]:
     """Milliseconds to prove that some event is in the log."""
-    ours, theirs = (each.ledger for each in grown(arena))
+    ours, theirs = (each.ledger for each in histories(arena))
     ours.checkpoint()
     theirs.checkpoint()
     yield Sides(lambda: proofs(arena, ours), lambda: proofs(arena, theirs))
@@ -112,7 +112,7 @@ def feed(arena: Arena) -> Iterator[Sides]:
 @contextmanager
 def page(arena: Arena) -> Iterator[Sides]:
     """Milliseconds until the server has sent the fleet page."""
-    ours, theirs = (each.ledger.name for each in grown(arena))
+    ours, theirs = (each.ledger.name for each in histories(arena))
     with (
         served(arena, ours) as long,
         served(arena, theirs) as short,
@@ -137,14 +137,14 @@ def server_memory(arena: Arena) -> Iterator[Sides]:
                 client.get(f"{server.url}{path}").raise_for_status()
             return Reading(psutil.Process(server.pid).memory_info().rss / MEBIBYTE)
 
-    ours, theirs = grown(arena)
+    ours, theirs = histories(arena)
     yield Sides(cache(lambda: measure(ours)), cache(lambda: measure(theirs)))
 
 
 @contextmanager
 def export_memory(arena: Arena) -> Iterator[Sides]:
     """MiB that an export of all events takes at its most; measured once."""
-    ours, theirs = (each.ledger.name for each in grown(arena))
+    ours, theirs = (each.ledger.name for each in histories(arena))
     yield Sides(cache(lambda: _peak(arena, ours)), cache(lambda: _peak(arena, theirs)))
 
 

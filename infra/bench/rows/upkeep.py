@@ -16,7 +16,7 @@ from typing import Final
 from jobledger.infra.bench.arena import Arena
 from jobledger.infra.bench.meter import Reading
 from jobledger.infra.bench.pairs import Sides
-from jobledger.infra.bench.rows.growth import grown as grown_history
+from jobledger.infra.bench.rows.growth import histories
 from jobledger.infra.bench.rows.past import History
 from jobledger.infra.bench.serving import PROGRAM
 from jobledger.infra.errors import LedgerUnavailableError
@@ -47,7 +47,7 @@ def upgrade(arena: Arena) -> Iterator[Sides]:
     """The longest wait of a writer in milliseconds while `init` rebuilds all projections; measured once."""
 
     def measure() -> Reading:
-        grown = grown_history(arena)[0]
+        grown, _ = histories(arena)
         ledger = grown.ledger.name
         arena.execute(OUTDATE.format(schema=schema_of(ledger)))
         command = [sys.executable, "-c", PROGRAM, "--dsn", arena.dsn, "--ledger", ledger, "init"]
@@ -66,7 +66,7 @@ def pruned_disk(arena: Arena) -> Iterator[Sides]:
 
     @cache
     def measure() -> tuple[float, float]:
-        grown = grown_history(arena)[0]
+        grown, _ = histories(arena)
         before, size = _disk(arena, grown), grown.ledger.size()
         export = Export(arena.scratch / "pruned.jsonl", is_there=False)
         [(before_time,)] = grown.select(RECORDED_AFTER, int(size * PRUNED_SHARE))
