@@ -27,6 +27,7 @@ from jobledger.domain.states import (
     allowed,
     state_after,
 )
+from jobledger.domain.values.times import utc_text
 
 ENDS_PAUSE: Final = (e.Queued, e.Preparing, e.Started, e.Succeeded, e.PartiallySucceeded)
 """The reports which show that a paused job continues, or continued."""
@@ -106,10 +107,10 @@ def observe(
 def since_creation(
     report: Data, job: Job, at: datetime, past: Sequence[e.Event] | None
 ) -> tuple[Data, datetime]:
-    """Returns a report of a run, and its time, not before the job was created.
+    """Returns a report and its time: the create time, if it is about a run whose end created the job.
 
-    If the end of a run comes before its start, it creates the job. A later report of what happened before
-    takes effect at the creation, as nothing exists before it, and keeps its own time as `reportedTime`.
+    Nothing exists before its creation, so what was reported of the run before takes effect then. It keeps
+    its own time as `reportedTime`.
 
     Args:
         report: The data of the report.
@@ -123,13 +124,12 @@ def since_creation(
     Raises:
         PastNeededError: `past` is needed, and is None.
     """
-    run_id = named_attempt(report).run_id
-    if run_id is None or job.create_time is None or at >= job.create_time:
+    type_, created = type(report).__name__, job.create_time
+    if created is None or at >= created or job.state not in TERMINAL or type_ in ENDINGS:
         return report, at
-    if run_id not in with_ended_run(report, job, past).run_ids or isinstance(report, Unreadable):
+    if isinstance(report, Unreadable) or not is_current(report, with_ended_run(report, job, past)):
         return report, at
-    data = report.json_object() | {"reportedTime": at.isoformat()}
-    return parse_report(type(report).__name__, data), job.create_time
+    return parse_report(type_, report.json_object() | {"reportedTime": utc_text(at)}), created
 
 
 def observe_unordered(
@@ -154,8 +154,7 @@ def observe_unordered(
     """
     if not _is_of_earlier_run(report, job, at, past):
         return observe(report, job, at, past)
-    note = f"{type(report).__name__} of a run that began before the current attempt"
-    return (e.Commented.model_validate({"note": note, "reported": report.json_object()}),)
+    return (as_comment(report, "of a run that began before the current attempt"),)
 
 
 def _is_of_earlier_run(
@@ -402,8 +401,8 @@ def is_current(report: Data, job: Job) -> bool:
     return run_id is not None and job.run_ids[-1:] == (run_id,)
 
 
-def as_comment(report: Data) -> e.Commented:
-    """The report as a note that keeps all that it says."""
+def as_comment(report: Data, why: str = "was reported again") -> e.Commented:
+    """Returns the report as a comment that keeps all that it says; `why` follows the type of the report."""
     content: dict[str, Any] = report.json_object()
-    note = f"{type(report).__name__} was reported again"
+    note = f"{type(report).__name__} {why}"
     return e.Commented.model_validate({"note": note, "reported": content})

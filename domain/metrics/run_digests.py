@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from jobledger.domain.values import canonical
+from jobledger.domain.values.times import utc_text
 
 
 class Digest(NamedTuple):
@@ -20,16 +21,11 @@ class Digest(NamedTuple):
     rows: int
 
 
-def time_text(time: datetime) -> str:
-    """Returns a UTC time with as many digits of the second as it has."""
-    return time.isoformat().replace("+00:00", "Z")
-
-
 def digest_of_samples(samples: Iterable[tuple[int, datetime, str, str, str | None]]) -> Digest:
     """Returns the digest of a dataset: number, time, input, output and ground truth of each sample."""
     digest, count = hashlib.sha256(), 0
     for number, time, *texts in samples:
-        digest.update(canonical.encode_any([number, time_text(time), *filter(None, texts)]) + b"\n")
+        digest.update(canonical.encode_any([number, utc_text(time), *filter(None, texts)]) + b"\n")
         count += 1
     return Digest(digest.hexdigest(), count)
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from jobledger.domain.errors import InvalidFieldError
 from jobledger.domain.values.arguments import text_of
-from jobledger.domain.values.times import parse_iso
+from jobledger.domain.values.times import parse_iso, utc_text
 
 
 class Clock(StrEnum):
@@ -87,8 +87,11 @@ class Moment(NamedTuple):
         return AtPosition(self.position)
 
     def __str__(self) -> str:
-        time = self.time.isoformat().replace("+00:00", "Z")
-        return f"{time}@{self.position}" if self.clock is Clock.OCCURRED else f"@{self.position}"
+        return (
+            f"{utc_text(self.time)}@{self.position}"
+            if self.clock is Clock.OCCURRED
+            else f"@{self.position}"
+        )
 
 
 _AGO: Final = re.compile(

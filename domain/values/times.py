@@ -51,3 +51,8 @@ def parse_iso(text: str) -> datetime:
         '2026-11-30T10:05:00+00:00'
     """
     return datetime.fromisoformat(str.upper(text))
+
+
+def utc_text(time: datetime) -> str:
+    """Returns a UTC time as `2026-11-30T10:05:00Z`, with as many digits of the second as it has."""
+    return time.isoformat().replace("+00:00", "Z")

@@ -11,8 +11,8 @@ from jobledger.domain.metrics.run_digests import (
     digest_of_answers,
     digest_of_evaluations,
     digest_of_samples,
-    time_text,
 )
+from jobledger.domain.values.times import utc_text
 from jobledger.infra.eventstore.stored_event import RecordedEvent
 from jobledger.infra.postgres import sql
 from jobledger.infra.postgres.connections import Connection
@@ -101,6 +101,6 @@ class _Runs:
         if dataset != self._datasets.get(run, dataset):
             return f"the evaluations of run {run} are shown of the dataset {dataset}"
         found = orjson.loads(text)
-        if found and found[0].get("createTime", time_text(create_time)) != time_text(create_time):
-            return f"the evaluations of run {run} are shown as of {time_text(create_time)}"
+        if found and found[0].get("createTime", utc_text(create_time)) != utc_text(create_time):
+            return f"the evaluations of run {run} are shown as of {utc_text(create_time)}"
         return None

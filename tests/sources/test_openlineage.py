@@ -135,6 +135,15 @@ def test_a_start_after_the_end_fits_though_its_run_id_has_no_time(
     assert ledger.history(NAME) == history
 
 
+def test_an_end_stamped_before_the_start_keeps_its_time(ledger: Ledger) -> None:
+    """Reporters' clocks differ; the end was recorded after the start, so the job has ended."""
+    record(ledger, event("START", 60), event("COMPLETE", 59))
+    assert ledger.get(NAME).state is JobState.SUCCEEDED
+    ended = ledger.history(NAME)[-1]
+    assert ended.occurred_time == START + timedelta(seconds=59)
+    assert "reportedTime" not in json.loads(ended.stored)
+
+
 def test_the_same_event_is_recorded_once_and_another_of_its_kind_is_a_comment(
     ledger: Ledger,
 ) -> None:

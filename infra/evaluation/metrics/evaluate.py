@@ -14,8 +14,8 @@ import orjson
 from jobledger.domain.job import Job
 from jobledger.domain.metrics.evaluation import CONFIG, Plan, names_of, read_plan
 from jobledger.domain.metrics.examples import Predicted, Truth, read_prediction
-from jobledger.domain.metrics.run_digests import time_text
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.times import utc_text
 from jobledger.infra.evaluation.metrics.boxes import Pictured, box_evaluations
 from jobledger.infra.evaluation.metrics.classification import Scored, classification_evaluations
 from jobledger.infra.evaluation.samples.of_run import Sample
@@ -67,7 +67,7 @@ def evaluate(
     kind = "objectDetectionMetrics" if plan.boxes else "classificationMetrics"
     given = {
         "config": job.spec[CONFIG].get("evaluationConfig") or {},
-        "evaluationJobRunTime": time_text(run_time),
+        "evaluationJobRunTime": utc_text(run_time),
         "createTime": create_time,
         "annotationType": plan.annotation,
         "evaluatedItemCount": str(len(pairs)),

@@ -16,10 +16,11 @@ from jobledger.domain.data import Data
 from jobledger.domain.job import Job
 from jobledger.domain.metrics.evaluation import Plan, names_of, read_plan
 from jobledger.domain.metrics.examples import read_prediction
-from jobledger.domain.metrics.run_digests import digest_of_evaluations, digest_of_samples, time_text
+from jobledger.domain.metrics.run_digests import digest_of_evaluations, digest_of_samples
 from jobledger.domain.runs import last_run, open_runs
 from jobledger.domain.values import canonical
 from jobledger.domain.values.canonical import JsonObject
+from jobledger.domain.values.times import utc_text
 from jobledger.infra.evaluation.samples.of_run import Sample, run_range, run_samples
 from jobledger.infra.evaluation.samples.spec_sets import find_spec_set
 from jobledger.infra.evaluation.tasks.ground_truth import run_truths
@@ -58,7 +59,7 @@ def start_run(store: Store, job: Job, due: datetime, actor: str) -> bool:
     with translated(), store.reader.pool.connection() as connection:
         cut = int(connection.execute(SETTLE_SAMPLES, (job.name,)).fetchone()[0])  # type: ignore[index]
     last = last_run(job.output)
-    started = r.RunStarted(run=last.run + 1, run_time=time_text(due), cut=max(cut, last.cut))
+    started = r.RunStarted(run=last.run + 1, run_time=utc_text(due), cut=max(cut, last.cut))
     return _record(store, job.name, (started,), actor)
 
 
@@ -220,7 +221,7 @@ def _work_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bool:
             return False
         labels = find_spec_set(connection, plan.spec_set)
         samples = run_samples(connection, name, first, last)
-        found = evaluate(run.job, run.number, run.time, samples, truths, labels, time_text(now))
+        found = evaluate(run.job, run.number, run.time, samples, truths, labels, utc_text(now))
         text = canonical.encode_any(found.evaluations)
         short = bool(plan.email) and found.mean_average_precision < plan.min_precision
         dataset = names_of(name, run.number).dataset
@@ -231,5 +232,5 @@ def _work_out(reader: Reader, run: Run, plan: Plan, now: datetime) -> bool:
 
 def _failed(run: Run, now: datetime, code: int, message: str) -> Facts:
     failures: list[JsonObject] = [{"code": code, "message": message}]
-    failed = r.RunFailed(run=run.number, attempt_time=time_text(now), partial_failures=failures)
+    failed = r.RunFailed(run=run.number, attempt_time=utc_text(now), partial_failures=failures)
     return (failed,)

@@ -9,7 +9,7 @@ from jobledger.domain import events as e
 from jobledger.domain.attempts import attempts_ahead, is_late
 from jobledger.domain.data import Data
 from jobledger.domain.job import Job, judge
-from jobledger.domain.observing import catch_up, catch_up_in_order, introduce
+from jobledger.domain.observing import as_comment, catch_up, catch_up_in_order, introduce
 from jobledger.domain.reports import parse_report
 from jobledger.domain.states import JobState
 
@@ -81,8 +81,4 @@ def catch_up_pod(
     is_current = isinstance(report, e.Failed) and attempts_ahead(report, job, at) == 0
     if not is_current or job.state not in ENDS_PODS:
         return catch_up(report, job, at, past)
-    note = {
-        "note": f"its Pod ended while it was {job.state.name}",
-        "reported": report.json_object(),
-    }
-    return (parse_report("Commented", note),)
+    return (as_comment(report, f"of its Pod, which ended while the Job was {job.state.name}"),)
